@@ -1,0 +1,28 @@
+# Compiler flags shared by every target, as the interface library hadal_options.
+add_library(hadal_options INTERFACE)
+target_include_directories(hadal_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(hadal_options INTERFACE -Wall -Wextra -Wpedantic -Wno-psabi
+  $<$<BOOL:${HADAL_WERROR}>:-Werror> $<$<CONFIG:Release>:-O3>)
+# No fast-math and no contraction chosen by the compiler: the same source gives the same bits everywhere.
+target_compile_options(hadal_options INTERFACE -ffp-contract=off -fno-math-errno)
+if(HADAL_SANITIZE)
+  target_compile_options(hadal_options INTERFACE -fsanitize=${HADAL_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(hadal_options INTERFACE -fsanitize=${HADAL_SANITIZE})
+endif()
+
+find_program(HADAL_CCACHE ccache)
+if(HADAL_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${HADAL_CCACHE})
+endif()
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+find_package(ZLIB REQUIRED)
+find_package(OpenSSL REQUIRED)

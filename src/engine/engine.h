@@ -1,0 +1,100 @@
+// The only door to inference. An Engine owns one model and one thread that runs it; any thread may submit
+// requests and cancel them. Events of a request arrive on the engine's thread, in order, and never after the one
+// that has `finish` set. An event handler must not block and must not throw.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace hadal::engine {
+
+struct SamplingOptions {
+  float temperature = 1.0f;         // 0: greedy
+  int top_k = 0;                    // 0: off
+  float top_p = 1.0f;               // (0, 1]
+  float min_p = 0.0f;               // [0, 1): drop tokens below min_p times the likeliest
+  float repetition_penalty = 1.0f;  // > 0; CTRL (Keskar et al. 2019): divides positive, multiplies negative logits
+  std::optional<uint64_t> seed;     // none: drawn from the system
+  std::vector<std::string> stop;    // generation ends before the first of these; none of its text is sent
+  int max_tokens = 0;               // 0: until the context is full
+};
+
+struct Request {
+  std::vector<text::TokenId> prompt;
+  SamplingOptions sampling;
+};
+
+enum class Finish { kStop, kLength, kCancelled, kError };
+
+struct Usage {
+  int64_t prompt_tokens = 0;
+  int64_t completion_tokens = 0;
+  double prefill_seconds = 0;
+  double decode_seconds = 0;
+};
+
+struct Event {
+  std::string text;                   // complete UTF-8, perhaps empty
+  std::vector<text::TokenId> tokens;  // sampled since the last event
+  std::optional<Finish> finish;       // set on the last event
+  Usage usage;                        // so far
+  std::string error;                  // with Finish::kError
+};
+
+using RequestId = uint64_t;
+using EventHandler = std::function<void(const Event&)>;
+
+struct EngineOptions {
+  int threads = 0;             // 0: every processor that this process may use
+  int64_t context_tokens = 0;  // 0: the model's own, at most 8192
+  int max_queue = 256;         // requests waiting or running; one more is refused
+};
+
+struct ModelInfo {
+  std::string name;          // the model directory's last part
+  std::string architecture;  // "DeepseekV3ForCausalLM"
+  int64_t context_tokens = 0;
+  int64_t vocab_size = 0;
+  int64_t parameters = 0;
+  int64_t active_parameters = 0;  // touched for one token
+};
+
+struct EngineStatus {
+  int running = 0;
+  int waiting = 0;
+  uint64_t requests_total = 0;
+  uint64_t tokens_generated_total = 0;
+};
+
+class Engine {
+ public:
+  // Loads a Hugging Face directory. Throws Error naming the file and what is wrong with it.
+  static std::unique_ptr<Engine> open(const std::string& model_directory, const EngineOptions& options);
+  ~Engine();  // cancels what runs, then joins
+
+  const ModelInfo& info() const;
+  const std::shared_ptr<const text::Tokenizer>& tokenizer() const;
+
+  // Throws Error{kBadInput} for a prompt that is empty, longer than the context, or has ids outside the
+  // vocabulary, and for sampling options out of range; Error{kResource} when the queue is full.
+  RequestId submit(Request request, EventHandler on_event);
+
+  // The request ends with Finish::kCancelled within one token, unless it has ended already.
+  void cancel(RequestId id);
+
+  EngineStatus status() const;
+
+ private:
+  Engine();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace hadal::engine

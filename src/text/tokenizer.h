@@ -1,0 +1,59 @@
+// Byte-level BPE as Hugging Face's tokenizer.json describes it (GPT-2's byte alphabet, merges by rank, added and
+// special tokens, a sequence of regular-expression splits). Immutable after loading: any thread may use it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hadal::text {
+
+using TokenId = int32_t;
+
+class Tokenizer {
+ public:
+  // Reads tokenizer.json. Throws Error{kBadInput} naming the file and the part that is wrong or unsupported.
+  static std::shared_ptr<const Tokenizer> load(const std::string& path);
+  static std::shared_ptr<const Tokenizer> parse(std::string_view json, const std::string& name);
+  ~Tokenizer();
+
+  void save(const std::string& path) const;  // a tokenizer.json that Hugging Face's library reads
+  std::string to_json() const;
+
+  // One past the highest id, added tokens included.
+  int32_t vocab_size() const;
+
+  // Text to ids. Added tokens in the text become their ids when `parse_special`, else they are plain text.
+  // Bytes that are not UTF-8 are kept: byte-level BPE can say any byte.
+  std::vector<TokenId> encode(std::string_view text, bool parse_special = false) const;
+
+  // The exact bytes of one token (an added token's text; empty for ids outside the vocabulary).
+  std::string_view token_bytes(TokenId id) const;
+  std::string decode(std::span<const TokenId> ids, bool skip_special = false) const;
+
+  std::optional<TokenId> find(std::string_view added_token) const;  // by its exact text
+  bool is_special(TokenId id) const;                                // an added token, "special" or not
+
+ private:
+  Tokenizer();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Turns tokens into text that is safe to send at once: holds back the bytes of an unfinished UTF-8 character.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(std::shared_ptr<const Tokenizer> tokenizer) : tokenizer_(std::move(tokenizer)) {}
+  std::string push(TokenId id);  // text that is complete now, perhaps empty; bad bytes become U+FFFD
+  std::string finish();          // what was held back, as U+FFFD
+
+ private:
+  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::string pending_;
+};
+
+}  // namespace hadal::text
