@@ -1,4 +1,4 @@
-// A command is one file cli/<name>.cpp with one function add_<name>(app), and one row in main.cpp's table.
+// A command is one file cli/<name>.cpp with one function add_<name>(app), declared below, and one row in main.cpp's table.
 // The function declares options and stores a callback that does the work. Callbacks throw Error; main.cpp turns
 // that into one line on stderr and the exit status (2 bad input, 1 anything else).
 #pragma once
@@ -11,17 +11,6 @@ namespace hadal::cli {
 // Adds a subcommand with a one-line purpose and examples shown at the end of its --help.
 CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& purpose,
                       const std::string& examples);
-
-void add_tokenizer(CLI::App& app);  // tokenizer train | encode | decode
-void add_data(CLI::App& app);       // data build
-void add_pretrain(CLI::App& app);
-void add_logits(CLI::App& app);
-void add_grads(CLI::App& app);
-void add_eval(CLI::App& app);  // eval bpb
-void add_generate(CLI::App& app);
-void add_chat(CLI::App& app);
-void add_serve(CLI::App& app);
-void add_bench(CLI::App& app);  // bench limits | train
 
 // Exit statuses: what scripts rely on.
 inline constexpr int kExitOk = 0;

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -11,9 +12,8 @@ namespace {
 
 using namespace hadal;
 
-constexpr void (*kCommands[])(CLI::App&) = {
-    cli::add_tokenizer, cli::add_data, cli::add_pretrain, cli::add_eval,  cli::add_logits,
-    cli::add_grads,     cli::add_generate, cli::add_chat, cli::add_serve, cli::add_bench,
+// One row a command; the order is that of --help.
+const std::vector<void (*)(CLI::App&)> kCommands = {
 };
 
 int exit_status(ErrorCode code) {
