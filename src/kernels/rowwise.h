@@ -23,6 +23,10 @@ float softmax(float* x, int64_t n);
 // dx = y * (dy - dot(y, dy)), y the softmax output; dx may be dy.
 void softmax_backward(const float* y, const float* dy, float* dx, int64_t n);
 
+// One row of attention backward: s holds raw scores and becomes p = exp(scale * s - lse); dp becomes
+// ds = p * (dp - delta) * scale.
+void attention_probabilities_backward(float* s, float* dp, float scale, float lse, float delta, int64_t n);
+
 void sigmoid(const float* x, float* y, int64_t n);
 // y = silu(gate) * up (SwiGLU, DeepSeek: w2(silu(w1 x) * w3 x)).
 void swiglu(const float* gate, const float* up, float* y, int64_t n);
