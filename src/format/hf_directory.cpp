@@ -1,0 +1,180 @@
+#include "format/hf_directory.h"
+
+#include <fmt/ranges.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+
+namespace hadal::format {
+namespace {
+
+using base::Json;
+
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr const char* kScaleSuffix = "_scale_inv";
+constexpr int64_t kMaxBlock = 1 << 16;
+
+// config.json's quantization_config: {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]}.
+quant::Fp8BlockShape read_block_shape(const std::string& path) {
+  quant::Fp8BlockShape block;
+  if (!base::file_exists(path)) return block;
+  const Json config = base::read_json_file(path);
+  if (!config.is_object()) throw_error(ErrorCode::kBadInput, "[config] {}: not a JSON object", path);
+  const auto quantization = config.find("quantization_config");
+  if (quantization == config.end() || quantization->is_null()) return block;
+  if (!quantization->is_object()) {
+    throw_error(ErrorCode::kBadInput, "[config] {}: quantization_config: not an object", path);
+  }
+  const Json method = quantization->value("quant_method", Json("fp8"));
+  const Json number_format = quantization->value("fmt", Json("e4m3"));
+  if (method != "fp8" || number_format != "e4m3") {
+    throw_error(ErrorCode::kUnsupported,
+                "[config] {}: quantization_config: quant_method {} with fmt {} is not "
+                "supported, only \"fp8\" with \"e4m3\"",
+                path, base::dump_json(method), base::dump_json(number_format));
+  }
+  const auto size = quantization->find("weight_block_size");
+  if (size == quantization->end() || size->is_null()) return block;
+  const auto is_side = [](const Json& v) {
+    return v.is_number_unsigned() && v.get<uint64_t>() >= 1 && v.get<uint64_t>() <= kMaxBlock;
+  };
+  if (!size->is_array() || size->size() != 2 || !is_side((*size)[0]) || !is_side((*size)[1])) {
+    throw_error(ErrorCode::kBadInput,
+                "[config] {}: quantization_config.weight_block_size: {} is not two sizes of 1 to {}", path,
+                base::dump_json(*size), kMaxBlock);
+  }
+  block.rows = (*size)[0].get<int64_t>();
+  block.cols = (*size)[1].get<int64_t>();
+  return block;
+}
+
+// File name -> tensor names, from the index.
+std::map<std::string, std::vector<std::string>> read_index(const std::string& path) {
+  const Json index = base::read_json_file(path);
+  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: weight_map is missing or not an object", path);
+  }
+  std::map<std::string, std::vector<std::string>> shards;
+  for (const auto& [name, file] : index["weight_map"].items()) {
+    // A shard lies beside its index: a path in its name would let a model read any file.
+    if (!file.is_string() || file.get_ref<const std::string&>().empty() ||
+        file.get_ref<const std::string&>().find_first_of(std::string_view("/\\\0", 3)) != std::string::npos) {
+      throw_error(ErrorCode::kBadInput, "[safetensors] {}: weight_map.{}: {} is not a file name", path, name,
+                  base::dump_json(file));
+    }
+    shards[file.get<std::string>()].push_back(name);
+  }
+  return shards;
+}
+
+}  // namespace
+
+std::string shape_text(const tensor::Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+WeightSource WeightSource::open(const std::string& directory) {
+  WeightSource source;
+  source.directory_ = directory;
+  source.fp8_block_ = read_block_shape(directory + "/config.json");
+  const std::string single = directory + "/" + kSingle;
+  const std::string index = directory + "/" + kIndex;
+  if (base::file_exists(single)) {
+    source.files_.push_back(std::make_unique<SafetensorsFile>(single));
+    for (const auto& [name, view] : source.files_.back()->tensors()) source.add(*source.files_.back(), name);
+  } else if (base::file_exists(index)) {
+    for (const auto& [file, names] : read_index(index)) {
+      source.files_.push_back(std::make_unique<SafetensorsFile>(directory + "/" + file));
+      for (const auto& name : names) source.add(*source.files_.back(), name);
+    }
+  } else {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: neither {} nor {} is there", directory, kSingle,
+                kIndex);
+  }
+  source.pair_scales();
+  return source;
+}
+
+void WeightSource::add(const SafetensorsFile& file, const std::string& name) {
+  const TensorView* view = file.find(name);
+  if (view == nullptr) {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is not in this file, but {} says so",
+                file.path(), name, kIndex);
+  }
+  tensors_[name] = {&file, view, nullptr};
+}
+
+// Joins each FP8 tensor with its scales, which then are no tensors of their own.
+void WeightSource::pair_scales() {
+  std::vector<std::string> scales;
+  for (auto& [name, tensor] : tensors_) {
+    if (tensor.view->dtype != tensor::DType::kF8E4M3) continue;
+    const auto it = tensors_.find(name + kScaleSuffix);
+    if (it == tensors_.end()) {
+      throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is F8_E4M3, but {}{} is missing",
+                  tensor.file->path(), name, name, kScaleSuffix);
+    }
+    const TensorView& scale = *it->second.view;
+    if (tensor.view->shape.size() != 2) {
+      throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is F8_E4M3 with shape {}, not a matrix",
+                  tensor.file->path(), name, shape_text(tensor.view->shape));
+    }
+    const tensor::Shape expected = {quant::fp8_block_count(tensor.view->shape[0], fp8_block_.rows),
+                                    quant::fp8_block_count(tensor.view->shape[1], fp8_block_.cols)};
+    if (scale.dtype != tensor::DType::kF32 || scale.shape != expected) {
+      throw_error(ErrorCode::kBadInput,
+                  "[safetensors] {}: tensor {} is {} {}, but {} in blocks of {} x {} needs F32 {}",
+                  it->second.file->path(), it->first, tensor::dtype_name(scale.dtype),
+                  shape_text(scale.shape), shape_text(tensor.view->shape), fp8_block_.rows, fp8_block_.cols,
+                  shape_text(expected));
+    }
+    tensor.scale_inv = &scale;
+    scales.push_back(it->first);
+  }
+  for (const auto& name : scales) tensors_.erase(name);
+}
+
+std::vector<std::string> WeightSource::names() const {
+  std::vector<std::string> out;
+  out.reserve(tensors_.size());
+  for (const auto& [name, tensor] : tensors_) out.push_back(name);
+  return out;
+}
+
+const WeightSource::Stored& WeightSource::stored(const std::string& name) const {
+  const auto it = tensors_.find(name);
+  if (it == tensors_.end()) {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is missing", directory_, name);
+  }
+  return it->second;
+}
+
+const TensorView& WeightSource::view(const std::string& name) const { return *stored(name).view; }
+
+void WeightSource::read(const std::string& name, const tensor::Shape& expected, float* out) const {
+  const auto it = tensors_.find(name);
+  if (it == tensors_.end()) {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is missing, the config asks for {}",
+                directory_, name, shape_text(expected));
+  }
+  const Stored& tensor = it->second;
+  if (tensor.view->shape != expected) {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} has shape {}, the config asks for {}",
+                tensor.file->path(), name, shape_text(tensor.view->shape), shape_text(expected));
+  }
+  if (tensor.scale_inv == nullptr) {
+    if (tensor.view->dtype == tensor::DType::kI32 || tensor.view->dtype == tensor::DType::kI64 ||
+        tensor.view->dtype == tensor::DType::kU8) {
+      throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is {}, not a floating-point weight",
+                  tensor.file->path(), name, tensor::dtype_name(tensor.view->dtype));
+    }
+    to_float(*tensor.view, out);
+    return;
+  }
+  std::vector<float> scales(static_cast<size_t>(tensor::element_count(tensor.scale_inv->shape)));
+  to_float(*tensor.scale_inv, scales.data());
+  quant::fp8_block_to_float(tensor.view->bytes.data(), expected[0], expected[1], scales.data(), fp8_block_,
+                            out);
+}
+
+}  // namespace hadal::format

@@ -1,0 +1,53 @@
+// The weights of a Hugging Face model directory: one model.safetensors, or shards named by
+// model.safetensors.index.json. FP8 tensors (DeepSeek-V3's: E4M3 with "<name>_scale_inv") appear under their
+// own name and are dequantized while reading; their scales are not listed. Memory-mapped; const use from any
+// thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "format/safetensors.h"
+#include "quant/fp8_block.h"
+
+namespace hadal::format {
+
+class WeightSource {
+ public:
+  // Throws Error naming the file: none there, a bad header, an index that contradicts its shards.
+  static WeightSource open(const std::string& directory);
+
+  bool has(const std::string& name) const { return tensors_.count(name) > 0; }
+  std::vector<std::string> names() const;  // sorted
+  const std::string& directory() const { return directory_; }
+
+  // These throw Error{kBadInput} naming directory and tensor when it is missing.
+  const TensorView& view(const std::string& name) const;  // as stored
+  const tensor::Shape& shape(const std::string& name) const { return view(name).shape; }
+
+  // The values as FP32 into out [element_count(expected)]. Throws Error{kBadInput} naming file, tensor and
+  // both shapes when they differ, or when FP8 scales are missing or of another shape than the blocks need.
+  void read(const std::string& name, const tensor::Shape& expected, float* out) const;
+
+ private:
+  struct Stored {
+    const SafetensorsFile* file = nullptr;
+    const TensorView* view = nullptr;
+    const TensorView* scale_inv = nullptr;  // FP8 only
+  };
+  const Stored& stored(const std::string& name) const;
+  void add(const SafetensorsFile& file, const std::string& name);
+  void pair_scales();
+
+  std::string directory_;
+  quant::Fp8BlockShape fp8_block_;
+  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::map<std::string, Stored> tensors_;
+};
+
+// "[2, 3]"
+std::string shape_text(const tensor::Shape& shape);
+
+}  // namespace hadal::format
