@@ -279,7 +279,7 @@ int32_t parse_token_id(const Reader& reader, const char* key, int32_t fallback, 
     value = &(*value)[0];
   }
   if (value == nullptr) return fallback < vocab_size ? fallback : 0;
-  if (!value->is_number_unsigned() || value->get<uint64_t>() >= static_cast<uint64_t>(vocab_size)) {
+  if (!value->is_number_integer() || value->get<uint64_t>() >= static_cast<uint64_t>(vocab_size)) {
     reader.fail(ErrorCode::kBadInput, key, "{} is not a token of a vocabulary of {}", base::dump_json(*value),
                 vocab_size);
   }
