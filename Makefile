@@ -64,8 +64,7 @@ bench:  ## every benchmark, with its peers; results go to bench/results/
 	@setup/install.sh build run bench
 	@$(MAKE) --no-print-directory build/release/build.ninja
 	@cmake --build --preset release -j $(JOBS)
-	@for script in bench/*_vs_*.sh bench/limits.sh; do \
-	  [ -f "$$script" ] || continue; echo "== $$script"; bash "$$script" || exit 1; done
+	@for script in bench/*_vs_*; do echo "== $$script"; "$$script" || exit 1; done
 
 # The fuzz targets' corpora are replayed by ctest; the browser and the pages are not what sanitizers look for.
 asan tsan:  ## build with AddressSanitizer + UBSan (asan) or ThreadSanitizer (tsan) and run the tests
