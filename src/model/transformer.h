@@ -10,18 +10,10 @@
 
 #include "base/thread_pool.h"
 #include "model/config.h"
+#include "model/weights.h"
 #include "tensor/tensor.h"
 
 namespace hadal::model {
-
-struct Parameter {
-  std::string name;  // as in the checkpoint: "model.layers.3.self_attn.kv_b_proj.weight"
-  tensor::Shape shape;
-  float* value = nullptr;  // element_count(shape)
-  float* grad = nullptr;   // the same; null while gradients are off, and for parameters without one
-  bool trainable = true;   // false: e_score_correction_bias, which the balancing rule moves
-  int64_t size() const { return tensor::element_count(shape); }
-};
 
 // rows sequences of `length` inputs; tokens is [rows, length + 1]: inputs are [:, :-1], targets [:, 1:]. With
 // `document_start` (empty, or [rows, length]: the position where the token's document begins) attention does not

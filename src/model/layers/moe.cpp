@@ -1,0 +1,113 @@
+#include "model/layers/moe.h"
+
+#include <vector>
+
+#include "ops/linear.h"
+#include "ops/swiglu.h"
+
+namespace hadal::model {
+
+namespace {
+
+ops::RouterOptions router_options(const ModelConfig& c, const MoeWeights& w) {
+  ops::RouterOptions o;
+  o.sigmoid = c.scoring_func == ScoringFunc::kSigmoid;
+  o.experts = c.n_routed_experts;
+  o.top_k = c.num_experts_per_tok;
+  if (c.topk_method != TopkMethod::kGreedy) {
+    o.groups = c.n_group;
+    o.top_groups = c.topk_group;
+  }
+  o.group_sum_of_two = c.topk_method == TopkMethod::kNoauxTc;
+  o.normalize = c.norm_topk_prob;
+  o.scale = static_cast<float>(c.routed_scaling_factor);
+  o.bias = w.e_score_correction_bias.value;
+  return o;
+}
+
+// The experts' part of one of their two matrices, for the slots that each received.
+std::vector<ops::Group> expert_groups(const MoeWeights& w, const ops::ExpertOrder& order, Weight MlpWeights::* which,
+                                      bool with_gradients) {
+  std::vector<ops::Group> groups;
+  groups.reserve(w.experts.size());
+  for (size_t e = 0; e < w.experts.size(); ++e) {
+    const Weight& weight = w.experts[e].*which;
+    groups.push_back({order.offsets[e], order.offsets[e + 1], weight.matrix(),
+                      with_gradients ? weight.gradient() : tensor::Matrix{}});
+  }
+  return groups;
+}
+
+}  // namespace
+
+void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMatrix x, MoeActivations& a,
+                 tensor::Matrix y, base::ThreadPool& pool) {
+  const int64_t tokens = x.rows, slots = tokens * config.num_experts_per_tok;
+  const int64_t intermediate = config.moe_intermediate_size;
+  a.logits.resize(tokens * config.n_routed_experts);
+  a.slots.resize(slots * x.cols);
+  a.gate_up.resize(slots * 2 * intermediate);
+  a.hidden.resize(slots * intermediate);
+  a.outputs.resize(slots * x.cols);
+
+  const auto logits = a.logits.view(tokens, config.n_routed_experts);
+  ops::linear(x, w.gate.matrix(), logits, pool);
+  ops::route(router_options(config, w), logits, a.routing, pool);
+  a.order = ops::sort_by_expert(a.routing.experts, tokens, config.num_experts_per_tok, config.n_routed_experts);
+
+  const auto inputs = a.slots.view(slots, x.cols);
+  const auto gate_up = a.gate_up.view(slots, 2 * intermediate);
+  const auto hidden = a.hidden.view(slots, intermediate);
+  const auto outputs = a.outputs.view(slots, x.cols);
+  ops::dispatch(a.order, x, inputs, pool);
+  ops::grouped_linear(inputs, expert_groups(w, a.order, &MlpWeights::gate_up, false), gate_up, pool);
+  ops::swiglu(gate_up, hidden, pool);
+  ops::grouped_linear(hidden, expert_groups(w, a.order, &MlpWeights::down_proj, false), outputs, pool);
+  ops::combine(a.order, outputs, a.routing.weights.view(tokens, config.num_experts_per_tok), y, pool);
+  if (!w.shared_experts.down_proj.empty()) mlp_forward(w.shared_experts, x, a.shared, y, pool);
+}
+
+double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMatrix x, MoeActivations& a,
+                    tensor::ConstMatrix dy, tensor::Matrix dx, const BalanceLoss& balance, base::ThreadPool& pool) {
+  const int64_t tokens = x.rows, top_k = config.num_experts_per_tok, slots = tokens * top_k;
+  const int64_t intermediate = config.moe_intermediate_size;
+  const auto options = router_options(config, w);
+  const auto inputs = a.slots.view(slots, x.cols);
+  const auto gate_up = a.gate_up.view(slots, 2 * intermediate);
+  const auto hidden = a.hidden.view(slots, intermediate);
+  const auto outputs = a.outputs.view(slots, x.cols);
+  const auto logits = a.logits.view(tokens, config.n_routed_experts);
+
+  if (!w.shared_experts.down_proj.empty()) mlp_backward(w.shared_experts, x, a.shared, dy, dx, pool);
+
+  tensor::Buffer dslots(slots * x.cols);        // [M * K, hidden]
+  tensor::Buffer dhidden(slots * intermediate);  // [M * K, moe_intermediate]
+  tensor::Buffer dweights(tokens * top_k);       // [M, K]
+  const auto doutputs = dslots.view(slots, x.cols);
+  ops::combine_backward(a.order, outputs, a.routing.weights.view(tokens, top_k), dy, doutputs,
+                        dweights.view(tokens, top_k), pool);
+  ops::grouped_linear_backward(doutputs, hidden, expert_groups(w, a.order, &MlpWeights::down_proj, true),
+                               dhidden.view(slots, intermediate), pool);
+  ops::swiglu_backward(gate_up, dhidden.view(slots, intermediate), gate_up, pool);
+  // The outputs are used up: their memory takes the inputs' gradient.
+  ops::grouped_linear_backward(gate_up, inputs, expert_groups(w, a.order, &MlpWeights::gate_up, true), outputs, pool);
+  ops::dispatch_backward(a.order, outputs, dx, pool);
+
+  ops::route_backward(options, a.routing, dweights.view(tokens, top_k), logits, pool);
+  double loss = 0;
+  if (balance.alpha > 0) {
+    loss = ops::sequence_balance_loss(options, a.routing, balance.length, balance.alpha, balance.gradient_scale, logits,
+                                      pool);
+  }
+  ops::linear_backward_weight(logits, x, w.gate.gradient(), pool);
+  ops::linear_backward_input(logits, w.gate.matrix(), dx, pool, /*accumulate=*/true);
+  return loss;
+}
+
+double moe_balance_loss(const ModelConfig& config, const MoeWeights& w, const MoeActivations& a,
+                        const BalanceLoss& balance, base::ThreadPool& pool) {
+  if (balance.alpha <= 0) return 0;
+  return ops::sequence_balance_loss(router_options(config, w), a.routing, balance.length, balance.alpha, 0, {}, pool);
+}
+
+}  // namespace hadal::model
