@@ -1,6 +1,6 @@
 // The only door to inference. An Engine owns one model and one thread that runs it; any thread may submit
-// requests and cancel them. Events of a request arrive on the engine's thread, in order, and never after the one
-// that has `finish` set. An event handler must not block and must not throw.
+// requests and cancel them. Events of a request arrive on the engine's thread, in order, and never after the
+// one that has `finish` set. An event handler must not block and must not throw.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,15 @@
 namespace hadal::engine {
 
 struct SamplingOptions {
-  float temperature = 1.0f;         // 0: greedy
-  int top_k = 0;                    // 0: off
-  float top_p = 1.0f;               // (0, 1]
-  float min_p = 0.0f;               // [0, 1): drop tokens below min_p times the likeliest
-  float repetition_penalty = 1.0f;  // > 0; CTRL (Keskar et al. 2019): divides positive, multiplies negative logits
-  std::optional<uint64_t> seed;     // none: drawn from the system
-  std::vector<std::string> stop;    // generation ends before the first of these; none of its text is sent
-  int max_tokens = 0;               // 0: until the context is full
+  float temperature = 1.0f;  // 0: greedy
+  int top_k = 0;             // 0: off
+  float top_p = 1.0f;        // (0, 1]
+  float min_p = 0.0f;        // [0, 1): drop tokens below min_p times the likeliest
+  // > 0; CTRL (Keskar et al. 2019): divides positive, multiplies negative logits of tokens seen so far
+  float repetition_penalty = 1.0f;
+  std::optional<uint64_t> seed;   // none: drawn from the system
+  std::vector<std::string> stop;  // generation ends before the first of these; none of its text is sent
+  int max_tokens = 0;             // 0: until the context is full
 };
 
 struct Request {
@@ -35,14 +36,14 @@ enum class Finish { kStop, kLength, kCancelled, kError };
 
 struct Usage {
   int64_t prompt_tokens = 0;
-  int64_t completion_tokens = 0;
-  double prefill_seconds = 0;
-  double decode_seconds = 0;
+  int64_t completion_tokens = 0;  // as Event::tokens: an end token counts
+  double prefill_seconds = 0;     // from the first work on it to its first logits, by the clock
+  double decode_seconds = 0;      // from there to its last token
 };
 
 struct Event {
   std::string text;                   // complete UTF-8, perhaps empty
-  std::vector<text::TokenId> tokens;  // sampled since the last event
+  std::vector<text::TokenId> tokens;  // sampled since the last event, an end token included
   std::optional<Finish> finish;       // set on the last event
   Usage usage;                        // so far
   std::string error;                  // with Finish::kError
@@ -55,6 +56,7 @@ struct EngineOptions {
   int threads = 0;             // 0: every processor that this process may use
   int64_t context_tokens = 0;  // 0: the model's own, at most 8192
   int max_queue = 256;         // requests waiting or running; one more is refused
+  int max_running = 8;         // of these, how many share the model; the others wait
 };
 
 struct ModelInfo {
@@ -82,7 +84,7 @@ class Engine {
   const ModelInfo& info() const;
   const std::shared_ptr<const text::Tokenizer>& tokenizer() const;
 
-  // Throws Error{kBadInput} for a prompt that is empty, longer than the context, or has ids outside the
+  // Throws Error{kBadInput} for a prompt that is empty, fills the context, or has ids outside the
   // vocabulary, and for sampling options out of range; Error{kResource} when the queue is full.
   RequestId submit(Request request, EventHandler on_event);
 

@@ -1,0 +1,226 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "engine/end_tokens.h"
+#include "engine/generation.h"
+#include "engine/session.h"
+
+namespace hadal::engine {
+
+namespace {
+
+constexpr int64_t kDefaultContextTokens = 8192;
+
+std::string last_part(const std::string& path) {
+  auto normal = std::filesystem::path(path).lexically_normal();
+  if (!normal.has_filename()) normal = normal.parent_path();  // "models/nano/"
+  if (normal == "." || normal.empty())
+    normal = std::filesystem::absolute(path).lexically_normal().parent_path();
+  return normal.filename().string();
+}
+
+int64_t choose_context(int64_t asked, const model::ModelConfig& config) {
+  if (asked == 0) return std::min(config.max_position_embeddings, kDefaultContextTokens);
+  if (asked < 2 || asked > config.max_position_embeddings) {
+    throw_error(ErrorCode::kBadInput, "[engine] context of {} tokens: this model takes 2 to {}", asked,
+                config.max_position_embeddings);
+  }
+  return asked;
+}
+
+}  // namespace
+
+// Threads: `mutex` guards the queues and counters. Only the engine's thread touches a Generation, apart from
+// its cancel flag, and it holds no lock while the model runs or a handler is called.
+struct Engine::Impl {
+  ModelInfo info;
+  EngineOptions options;
+  std::unique_ptr<base::ThreadPool> pool;
+  GenerationContext context;
+
+  mutable std::mutex mutex;
+  std::condition_variable wake;
+  std::deque<std::shared_ptr<Generation>> waiting;
+  std::vector<std::shared_ptr<Generation>> running;  // changed by the engine's thread only, under the lock
+  bool stopping = false;
+  RequestId next_id = 1;
+  EngineStatus totals;
+  std::random_device entropy;
+  std::thread thread;
+
+  void run();
+  bool admit(std::vector<std::shared_ptr<Generation>>& cancelled);
+  void turn();
+  void end_everything();
+};
+
+// Waits for work, then moves requests from the queue to the running ones. False: the engine stops.
+bool Engine::Impl::admit(std::vector<std::shared_ptr<Generation>>& cancelled) {
+  std::unique_lock lock(mutex);
+  wake.wait(lock, [&] { return stopping || !running.empty() || !waiting.empty(); });
+  if (stopping) return false;
+  std::erase_if(waiting, [&](const auto& generation) {
+    if (!generation->is_cancelled()) return false;
+    cancelled.push_back(generation);
+    return true;
+  });
+  while (!waiting.empty() && running.size() < static_cast<size_t>(options.max_running)) {
+    running.push_back(std::move(waiting.front()));
+    waiting.pop_front();
+  }
+  return true;
+}
+
+// One step of every running request, in order of arrival.
+void Engine::Impl::turn() {
+  std::vector<std::shared_ptr<Generation>> ended;
+  for (const auto& generation : running) {
+    const int64_t before = generation->completion_tokens();
+    const bool goes_on = generation->step();
+    const std::lock_guard lock(mutex);
+    totals.tokens_generated_total += static_cast<uint64_t>(generation->completion_tokens() - before);
+    if (!goes_on) ended.push_back(generation);
+    if (stopping) break;
+  }
+  if (ended.empty()) return;
+  const std::lock_guard lock(mutex);
+  std::erase_if(running, [&](const auto& generation) {
+    return std::find(ended.begin(), ended.end(), generation) != ended.end();
+  });
+}
+
+void Engine::Impl::run() {
+  std::vector<std::shared_ptr<Generation>> cancelled;
+  while (admit(cancelled)) {
+    for (const auto& generation : cancelled) generation->end(Finish::kCancelled);
+    cancelled.clear();
+    turn();
+  }
+  end_everything();
+}
+
+void Engine::Impl::end_everything() {
+  std::vector<std::shared_ptr<Generation>> left;
+  {
+    const std::lock_guard lock(mutex);
+    left.swap(running);
+    left.insert(left.end(), waiting.begin(), waiting.end());
+    waiting.clear();
+  }
+  for (const auto& generation : left) generation->end(Finish::kCancelled);
+}
+
+Engine::Engine() : impl_(std::make_unique<Impl>()) {}
+
+std::unique_ptr<Engine> Engine::open(const std::string& model_directory, const EngineOptions& options) {
+  if (options.threads < 0 || options.max_queue < 1 || options.max_running < 1) {
+    throw_error(ErrorCode::kBadInput,
+                "[engine] threads {}, max_queue {}, max_running {}: below their minimum", options.threads,
+                options.max_queue, options.max_running);
+  }
+  std::unique_ptr<Engine> engine(new Engine());
+  Impl& impl = *engine->impl_;
+  impl.options = options;
+  const std::string tokenizer_path = model_directory + "/tokenizer.json";
+  if (!base::file_exists(tokenizer_path)) {
+    throw_error(ErrorCode::kBadInput, "[engine] {}: tokenizer.json is not there: text cannot become tokens",
+                model_directory);
+  }
+  GenerationContext& context = impl.context;
+  context.model = LoadedModel::load(model_directory);
+  context.tokenizer = text::Tokenizer::load(tokenizer_path);
+  const model::ModelConfig& config = context.model->config();
+  if (context.tokenizer->vocab_size() > config.vocab_size) {
+    throw_error(ErrorCode::kBadInput,
+                "[engine] {}: tokenizer.json has ids up to {}, config.json a vocab_size of {}",
+                model_directory, context.tokenizer->vocab_size() - 1, config.vocab_size);
+  }
+  context.context_tokens = choose_context(options.context_tokens, config);
+  context.end_tokens = read_end_tokens(model_directory, config.vocab_size);
+  for (const auto name : {text::kBos, text::kEos, text::kPad, text::kUser, text::kAssistant}) {
+    if (const auto id = context.tokenizer->find(name)) context.silent_tokens.push_back(*id);
+  }
+  impl.pool = std::make_unique<base::ThreadPool>(options.threads > 0 ? options.threads
+                                                                     : base::default_thread_count());
+  context.pool = impl.pool.get();
+  impl.info = {last_part(model_directory),       config.architecture,
+               context.context_tokens,           config.vocab_size,
+               context.model->parameter_count(), context.model->active_parameter_count()};
+  impl.thread = std::thread([&impl] { impl.run(); });
+  return engine;
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->wake.notify_all();
+  if (impl_->thread.joinable()) impl_->thread.join();
+}
+
+const ModelInfo& Engine::info() const { return impl_->info; }
+
+const std::shared_ptr<const text::Tokenizer>& Engine::tokenizer() const { return impl_->context.tokenizer; }
+
+RequestId Engine::submit(Request request, EventHandler on_event) {
+  Impl& impl = *impl_;
+  check_sampling(request.sampling);
+  if (request.prompt.empty()) throw_error(ErrorCode::kBadInput, "[engine] the prompt is empty");
+  const auto prompt_tokens = static_cast<int64_t>(request.prompt.size());
+  if (prompt_tokens >= impl.info.context_tokens) {
+    throw_error(
+        ErrorCode::kBadInput,
+        "[engine] the prompt has {} tokens: with room for an answer, at most {} fit the context of {}",
+        prompt_tokens, impl.info.context_tokens - 1, impl.info.context_tokens);
+  }
+  for (const auto id : request.prompt) {
+    if (id < 0 || id >= impl.info.vocab_size) {
+      throw_error(ErrorCode::kBadInput, "[engine] the prompt has token {}: the vocabulary is 0 to {}", id,
+                  impl.info.vocab_size - 1);
+    }
+  }
+  const std::lock_guard lock(impl.mutex);
+  const size_t present = impl.waiting.size() + impl.running.size();
+  if (present >= static_cast<size_t>(impl.options.max_queue)) {
+    throw_error(ErrorCode::kResource,
+                "[engine] {} requests are waiting or running, at most {}: try again later", present,
+                impl.options.max_queue);
+  }
+  const uint64_t seed = static_cast<uint64_t>(impl.entropy()) << 32 | impl.entropy();
+  const RequestId id = impl.next_id++;
+  impl.waiting.push_back(
+      std::make_shared<Generation>(impl.context, id, std::move(request), std::move(on_event), seed));
+  ++impl.totals.requests_total;
+  impl.wake.notify_one();
+  return id;
+}
+
+void Engine::cancel(RequestId id) {
+  const std::lock_guard lock(impl_->mutex);
+  for (const auto& generation : impl_->waiting) {
+    if (generation->id() == id) generation->cancel();
+  }
+  for (const auto& generation : impl_->running) {
+    if (generation->id() == id) generation->cancel();
+  }
+}
+
+EngineStatus Engine::status() const {
+  const std::lock_guard lock(impl_->mutex);
+  EngineStatus status = impl_->totals;
+  status.running = static_cast<int>(impl_->running.size());
+  status.waiting = static_cast<int>(impl_->waiting.size());
+  return status;
+}
+
+}  // namespace hadal::engine

@@ -1,0 +1,124 @@
+#include "engine/generation.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace hadal::engine {
+
+namespace {
+
+// Prompt tokens per turn: long enough for the GEMMs, short enough that other streams do not stall.
+constexpr size_t kPrefillTokens = 256;
+
+bool contains(const std::vector<text::TokenId>& ids, text::TokenId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+int64_t completion_limit(const GenerationContext& context, const Request& request) {
+  const int64_t room = context.context_tokens - static_cast<int64_t>(request.prompt.size());
+  const int64_t asked = request.sampling.max_tokens;
+  return asked > 0 ? std::min(asked, room) : room;
+}
+
+}  // namespace
+
+Generation::Generation(const GenerationContext& context, RequestId id, Request request, EventHandler on_event,
+                       uint64_t seed)
+    : context_(context),
+      id_(id),
+      request_(std::move(request)),
+      on_event_(std::move(on_event)),
+      sampler_(request_.sampling,
+               std::min<int64_t>(context.model->config().vocab_size, context.tokenizer->vocab_size()), seed),
+      stops_(request_.sampling.stop),
+      decoder_(context.tokenizer),
+      max_completion_tokens_(completion_limit(context, request_)) {
+  usage_.prompt_tokens = static_cast<int64_t>(request_.prompt.size());
+}
+
+bool Generation::step() {
+  if (is_cancelled()) {
+    end(Finish::kCancelled);
+    return false;
+  }
+  try {
+    return advance();
+  } catch (const std::bad_alloc&) {
+    end(Finish::kError, "out of memory");
+  } catch (const std::exception& e) {
+    end(Finish::kError, e.what());
+  }
+  return false;
+}
+
+bool Generation::advance() {
+  if (!session_) {
+    started_ = base::monotonic_seconds();
+    const int64_t positions =
+        usage_.prompt_tokens + max_completion_tokens_;  // no more memory than it can use
+    session_ = std::make_unique<Session>(context_.model, positions, *context_.pool);
+    sampler_.observe(request_.prompt);
+  }
+  if (prompt_done_ < request_.prompt.size()) return prefill();
+  return accept(sampler_.sample(session_->append({&last_token_, 1})));
+}
+
+bool Generation::prefill() {
+  const size_t left = request_.prompt.size() - prompt_done_;
+  // A last piece of one token would run in the absorbed form, whose bits differ: it joins the piece before.
+  const size_t count = left <= kPrefillTokens + 1 ? left : kPrefillTokens;
+  const auto logits = session_->append(std::span(request_.prompt).subspan(prompt_done_, count));
+  prompt_done_ += count;
+  usage_.prefill_seconds = base::monotonic_seconds() - started_;
+  if (prompt_done_ < request_.prompt.size()) return true;
+  first_token_ = base::monotonic_seconds();
+  return accept(sampler_.sample(logits));
+}
+
+bool Generation::accept(text::TokenId token) {
+  last_token_ = token;
+  ++usage_.completion_tokens;
+  usage_.decode_seconds = base::monotonic_seconds() - first_token_;
+  Event event;
+  event.tokens.push_back(token);
+  const bool is_end = contains(context_.end_tokens, token);
+  if (!is_end && !contains(context_.silent_tokens, token)) event.text = stops_.push(decoder_.push(token));
+  if (is_end || stops_.stopped())
+    event.finish = Finish::kStop;
+  else if (usage_.completion_tokens >= max_completion_tokens_)
+    event.finish = Finish::kLength;
+  if (event.finish && !stops_.stopped()) {
+    event.text += stops_.push(decoder_.finish());
+    if (stops_.stopped())
+      event.finish = Finish::kStop;
+    else
+      event.text += stops_.finish();
+  }
+  const bool goes_on = !event.finish;
+  send(std::move(event));
+  return goes_on;
+}
+
+void Generation::end(Finish finish, const std::string& error) {
+  Event event;
+  event.finish = finish;
+  event.error = error;
+  send(std::move(event));
+}
+
+void Generation::send(Event event) {
+  event.usage = usage_;
+  try {
+    on_event_(event);
+  } catch (const std::exception& e) {
+    // A broken promise of the caller: its request ends, the others go on.
+    spdlog::error("[engine] the event handler of request {} threw: {}", id_, e.what());
+    cancel();
+  }
+}
+
+}  // namespace hadal::engine

@@ -1,0 +1,48 @@
+// Chooses the next token from logits. The steps, in this order (that of Hugging Face's generate):
+//   1. repetition penalty over the tokens of prompt and answer (CTRL, Keskar et al. 2019, section 4.1)
+//   2. temperature; 0 takes the largest logit (the lowest id of equals) and skips the rest
+//   3. top-k   4. top-p (the likeliest tokens whose sum reaches top_p)   5. min-p
+//   6. one draw with the request's own generator
+// The same options, seed and logits give the same tokens, whatever else runs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/random.h"
+#include "engine/engine.h"
+
+namespace hadal::engine {
+
+// Throws Error{kBadInput} "[sampling] top_p: 1.5 is not in (0, 1]" and the like.
+void check_sampling(const SamplingOptions& options);
+
+class Sampler {
+ public:
+  // Only ids below `token_count` are ever chosen. `seed` is used where the options have none.
+  Sampler(const SamplingOptions& options, int64_t token_count, uint64_t seed);
+
+  // Tells the repetition penalty what has been said; ids outside [0, token_count) are ignored.
+  void observe(std::span<const text::TokenId> tokens);
+
+  // Chooses a token from logits [>= token_count] and observes it. Throws Error{kInternal} for a NaN, for
+  // +infinity or when no logit is finite.
+  text::TokenId sample(std::span<const float> logits);
+
+ private:
+  struct Candidate {
+    float logit;
+    text::TokenId id;
+  };
+  void fill_candidates(std::span<const float> logits);
+  text::TokenId draw();
+
+  SamplingOptions options_;
+  base::Random random_;
+  std::vector<bool> seen_;             // [token_count]
+  std::vector<Candidate> candidates_;  // scratch, [<= token_count]
+  std::vector<double> weights_;        // scratch, likewise
+};
+
+}  // namespace hadal::engine
