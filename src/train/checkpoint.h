@@ -1,0 +1,50 @@
+// Checkpoints of a training run. RUN/checkpoints/step-00000200/ holds
+//   model/  the model as a Hugging Face directory (export_model.h)
+//   state/  state.safetensors: FP32 master weights "weight.<name>" and moments "m.<name>", "v.<name>"
+//           state.json: step, data position, recipe, size and XXH3-64 of state.safetensors
+// Each is built in a directory aside, synced and renamed, so a kill, a full disk or a power cut at any
+// instant leaves every earlier one as it was. Reading goes from the newest to the oldest and takes the first
+// one that is whole: a file that is missing, cut short or altered is noticed by its checksum. Format:
+// docs/formats/checkpoint.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "model/transformer.h"
+#include "train/batches.h"
+#include "train/export_model.h"
+#include "train/optimizer.h"
+
+namespace hadal::train {
+
+struct TrainingState {
+  int64_t step = 0;    // updates done
+  int64_t tokens = 0;  // trained on so far
+  DataPosition position;
+  uint64_t dataset_checksum = 0;
+  base::Json recipe;  // recipe_to_json
+};
+
+// Writes step-<state.step>. Throws Error{kIo}; earlier checkpoints are untouched then.
+void save_checkpoint(const std::string& run, const TrainingState& state, model::Transformer& model,
+                     Optimizer& optimizer, const ExportOptions& options);
+
+// Complete-looking checkpoint directories, newest first. Leftovers of interrupted writes are not listed.
+std::vector<std::string> list_checkpoints(const std::string& run);
+
+// Removes all but the newest `keep`, and leftovers of interrupted writes.
+void prune_checkpoints(const std::string& run, int64_t keep);
+
+// Sets every weight and moment. Throws Error "[checkpoint] <file>: ..." when anything is missing, damaged or
+// of another shape; model and optimizer may then be partly set, and another load (or a new start) must
+// follow.
+TrainingState load_checkpoint(const std::string& directory, model::Transformer& model, Optimizer& optimizer);
+
+// state.json alone, with the checksum of the state verified.
+TrainingState read_training_state(const std::string& directory);
+
+}  // namespace hadal::train

@@ -1,0 +1,287 @@
+#include "train/recipe.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/toml_reader.h"
+
+namespace hadal::train {
+namespace {
+
+using base::Json;
+using base::TomlTable;
+
+constexpr std::array kModelIntegers = {"vocab_size",
+                                       "hidden_size",
+                                       "intermediate_size",
+                                       "moe_intermediate_size",
+                                       "num_hidden_layers",
+                                       "num_attention_heads",
+                                       "first_k_dense_replace",
+                                       "moe_layer_freq",
+                                       "n_routed_experts",
+                                       "n_shared_experts",
+                                       "num_experts_per_tok",
+                                       "n_group",
+                                       "topk_group",
+                                       "q_lora_rank",
+                                       "kv_lora_rank",
+                                       "qk_nope_head_dim",
+                                       "qk_rope_head_dim",
+                                       "v_head_dim",
+                                       "max_position_embeddings",
+                                       "num_nextn_predict_layers",
+                                       "bos_token_id",
+                                       "eos_token_id"};
+constexpr std::array kModelNumbers = {"routed_scaling_factor", "rope_theta", "rms_norm_eps"};
+constexpr std::array kModelFlags = {"norm_topk_prob", "tie_word_embeddings"};
+constexpr std::array kModelStrings = {"model_type", "topk_method", "scoring_func"};
+constexpr std::array kYarnNumbers = {
+    "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"};
+
+// [model] has config.json's own names; what a recipe may leave out gets DeepSeek-V3's value.
+Json model_json(const TomlTable& table) {
+  Json json = {{"model_type", "deepseek_v3"},
+               {"topk_method", "noaux_tc"},
+               {"scoring_func", "sigmoid"},
+               {"norm_topk_prob", true},
+               {"moe_layer_freq", 1},
+               {"n_group", 1},
+               {"topk_group", 1},
+               {"routed_scaling_factor", 1.0},
+               {"rope_theta", 10000.0},
+               {"rms_norm_eps", 1e-6},
+               {"tie_word_embeddings", false},
+               {"hidden_act", "silu"},
+               {"num_nextn_predict_layers", 0},
+               {"first_k_dense_replace", 0},
+               {"max_position_embeddings", 4096},
+               {"attention_bias", false},
+               {"bos_token_id", 0},
+               {"eos_token_id", 1}};
+  for (const char* key : kModelIntegers) {
+    if (table.has(key)) json[key] = table.get_int(key, 0);
+  }
+  for (const char* key : kModelNumbers) {
+    if (table.has(key)) json[key] = table.get_double(key, 0);
+  }
+  for (const char* key : kModelFlags) {
+    if (table.has(key)) json[key] = table.get_bool(key, false);
+  }
+  for (const char* key : kModelStrings) {
+    if (table.has(key)) json[key] = table.get_string(key, "");
+  }
+  if (table.has("rope_scaling")) {
+    const TomlTable yarn = table.section("rope_scaling");
+    Json scaling = {{"type", yarn.get_string("type", "yarn")}};
+    for (const char* key : kYarnNumbers) {
+      if (yarn.has(key)) scaling[key] = yarn.get_double(key, 0);
+    }
+    if (scaling.contains("original_max_position_embeddings")) {
+      const double original = scaling["original_max_position_embeddings"].get<double>();
+      scaling["original_max_position_embeddings"] = static_cast<int64_t>(original);
+    }
+    json["rope_scaling"] = scaling;
+  }
+  const std::string type = json["model_type"].get<std::string>();
+  json["architectures"] =
+      Json::array({type == "deepseek_v2" ? "DeepseekV2ForCausalLM" : "DeepseekV3ForCausalLM"});
+  return json;
+}
+
+// Readers with ranges: `low` and `high` are allowed themselves.
+int64_t integer(const TomlTable& table, const char* key, int64_t fallback, int64_t low, int64_t high) {
+  const int64_t value = table.get_int(key, fallback);
+  if (value < low || value > high) table.fail(key, fmt::format("is {}, must be {} to {}", value, low, high));
+  return value;
+}
+
+double number(const TomlTable& table, const char* key, double fallback, double low, double high) {
+  const double value = table.get_double(key, fallback);
+  if (!(value >= low && value <= high))
+    table.fail(key, fmt::format("is {}, must be {} to {}", value, low, high));
+  return value;
+}
+
+// The index of the value of `key` among `names`.
+int choice(const TomlTable& table, const char* key, const std::vector<std::string>& names,
+           const std::string& fallback) {
+  const std::string value = table.get_string(key, fallback);
+  const auto it = std::find(names.begin(), names.end(), value);
+  if (it == names.end())
+    table.fail(key, fmt::format("is \"{}\", must be one of: {}", value, fmt::join(names, ", ")));
+  return static_cast<int>(it - names.begin());
+}
+
+constexpr int64_t kMany = int64_t{1} << 40;
+const std::vector<std::string> kScheduleKinds = {"constant", "cosine", "wsd"};
+const std::vector<std::string> kDecayShapes = {"linear", "cosine", "one_minus_sqrt"};
+const std::vector<std::string> kMomentTypes = {"f32", "bf16"};
+const std::vector<std::string> kWeightTypes = {"bf16", "f32"};
+
+void read_data(const TomlTable& t, DataOptions& data) {
+  data.dataset = t.require_string("dataset");
+  data.sequence_tokens = integer(t, "sequence_tokens", data.sequence_tokens, 2, 1 << 20);
+  data.batch_sequences = integer(t, "batch_sequences", data.batch_sequences, 1, 1 << 20);
+  data.micro_batches = integer(t, "micro_batches", data.micro_batches, 1, data.batch_sequences);
+  if (data.batch_sequences % data.micro_batches != 0) {
+    t.fail("micro_batches", fmt::format("is {}, which does not divide batch_sequences {}", data.micro_batches,
+                                        data.batch_sequences));
+  }
+  data.document_mask = t.get_bool("document_mask", data.document_mask);
+  data.piece_tokens = integer(t, "piece_tokens", data.piece_tokens, 0, kMany);
+}
+
+void read_optimizer(const TomlTable& t, OptimizerOptions& o, Schedule& schedule) {
+  schedule.peak_lr = number(t, "lr", schedule.peak_lr, 0, 10);
+  o.beta1 = number(t, "beta1", o.beta1, 0, 0.99999);
+  o.beta2 = number(t, "beta2", o.beta2, 0, 0.9999999);
+  o.eps = number(t, "eps", o.eps, 1e-30, 1);
+  o.weight_decay = number(t, "weight_decay", o.weight_decay, 0, 10);
+  o.clip_norm = number(t, "clip_norm", o.clip_norm, 0, 1e9);
+  o.moments = choice(t, "moments", kMomentTypes, "f32") == 0 ? MomentType::kF32 : MomentType::kBF16;
+  o.decay_embeddings = t.get_bool("decay_embeddings", o.decay_embeddings);
+}
+
+void read_schedule(const TomlTable& t, int64_t tokens_per_step, Schedule& s) {
+  s.kind = static_cast<ScheduleKind>(choice(t, "kind", kScheduleKinds, "wsd"));
+  s.decay_shape = static_cast<DecayShape>(choice(t, "decay_shape", kDecayShapes, "cosine"));
+  s.decay_fraction = number(t, "decay_fraction", s.decay_fraction, 0, 1);
+  s.final_lr_fraction = number(t, "final_lr_fraction", s.final_lr_fraction, 0, 1);
+  if (t.has("steps") == t.has("tokens")) t.fail("steps", "or tokens must be given, and not both");
+  s.steps = t.has("steps") ? integer(t, "steps", 0, 1, kMany)
+                           : std::max<int64_t>(1, integer(t, "tokens", 0, 1, kMany) / tokens_per_step);
+  s.warmup_steps = integer(t, "warmup_steps", std::min<int64_t>(100, s.steps / 10), 0, s.steps);
+}
+
+}  // namespace
+
+Recipe parse_recipe(const std::string& toml, const std::string& name,
+                    const std::vector<std::string>& overrides) {
+  TomlTable root = TomlTable::parse(toml, name);
+  for (const std::string& assignment : overrides) root.apply_override(assignment);
+  Recipe r;
+  r.path = name;
+  r.seed = static_cast<uint64_t>(integer(root, "seed", 1, 0, INT64_MAX));
+  r.threads = static_cast<int>(integer(root, "threads", 0, 0, 1024));
+
+  const TomlTable model = root.section("model");
+  r.initializer_range = number(model, "initializer_range", r.initializer_range, 0, 1);
+  const Json config = model_json(model);
+  read_data(root.section("data"), r.data);
+  read_optimizer(root.section("optimizer"), r.optimizer, r.schedule);
+  read_schedule(root.section("schedule"), r.tokens_per_step(), r.schedule);
+
+  const TomlTable loss = root.section("loss");
+  r.mtp.early = number(loss, "mtp_weight", r.mtp.early, 0, 10);
+  r.mtp.late = number(loss, "mtp_weight_late", r.mtp.late, 0, 10);
+  r.mtp.late_from = number(loss, "mtp_late_from", r.mtp.late_from, 0, 1);
+
+  const TomlTable balance = root.section("balance");
+  r.balance.gamma.start = number(balance, "gamma_start", r.balance.gamma.start, 0, 1);
+  r.balance.gamma.end = number(balance, "gamma_end", r.balance.gamma.end, 0, 1);
+  r.balance.gamma.zero_from = number(balance, "gamma_zero_from", r.balance.gamma.zero_from, 0, 1);
+  r.balance.sequence_alpha = number(balance, "sequence_alpha", r.balance.sequence_alpha, 0, 10);
+
+  const TomlTable checkpoint = root.section("checkpoint");
+  r.checkpoint.every_steps = integer(checkpoint, "every_steps", r.checkpoint.every_steps, 1, kMany);
+  r.checkpoint.keep = integer(checkpoint, "keep", r.checkpoint.keep, 1, 1 << 20);
+  r.checkpoint.weights =
+      kWeightTypes[static_cast<size_t>(choice(checkpoint, "weights", kWeightTypes, "bf16"))];
+
+  const TomlTable eval = root.section("eval");
+  r.eval.every_steps = integer(eval, "every_steps", r.eval.every_steps, 0, kMany);
+  r.eval.sequences = integer(eval, "sequences", r.eval.sequences, 1, kMany);
+  r.eval.final_sequences = integer(eval, "final_sequences", r.eval.final_sequences, 1, kMany);
+  r.eval.load_every_steps = integer(eval, "load_every_steps", r.eval.load_every_steps, 1, kMany);
+  r.eval.report_every_steps = integer(eval, "report_every_steps", r.eval.report_every_steps, 1, kMany);
+
+  root.reject_unknown();  // before the config's own checks: a misspelt key is the better explanation
+  r.model = model::parse_config(config, name + ": [model]");
+  r.text = root.dump();
+  return r;
+}
+
+Recipe load_recipe(const std::string& path, const std::vector<std::string>& overrides) {
+  return parse_recipe(base::read_file(path), path, overrides);
+}
+
+base::Json recipe_to_json(const Recipe& r) {
+  Json model = model::config_to_json(r.model);
+  model["initializer_range"] = r.initializer_range;
+  return {
+      {"seed", r.seed},
+      {"threads", r.threads},
+      {"model", model},
+      {"data",
+       {{"dataset", r.data.dataset},
+        {"sequence_tokens", r.data.sequence_tokens},
+        {"batch_sequences", r.data.batch_sequences},
+        {"micro_batches", r.data.micro_batches},
+        {"document_mask", r.data.document_mask},
+        {"piece_tokens", r.data.piece_tokens}}},
+      {"optimizer",
+       {{"lr", r.schedule.peak_lr},
+        {"beta1", r.optimizer.beta1},
+        {"beta2", r.optimizer.beta2},
+        {"eps", r.optimizer.eps},
+        {"weight_decay", r.optimizer.weight_decay},
+        {"clip_norm", r.optimizer.clip_norm},
+        {"moments", kMomentTypes[static_cast<size_t>(r.optimizer.moments)]},
+        {"decay_embeddings", r.optimizer.decay_embeddings}}},
+      {"schedule",
+       {{"kind", kScheduleKinds[static_cast<size_t>(r.schedule.kind)]},
+        {"decay_shape", kDecayShapes[static_cast<size_t>(r.schedule.decay_shape)]},
+        {"decay_fraction", r.schedule.decay_fraction},
+        {"final_lr_fraction", r.schedule.final_lr_fraction},
+        {"steps", r.schedule.steps},
+        {"warmup_steps", r.schedule.warmup_steps}}},
+      {"loss",
+       {{"mtp_weight", r.mtp.early}, {"mtp_weight_late", r.mtp.late}, {"mtp_late_from", r.mtp.late_from}}},
+      {"balance",
+       {{"gamma_start", r.balance.gamma.start},
+        {"gamma_end", r.balance.gamma.end},
+        {"gamma_zero_from", r.balance.gamma.zero_from},
+        {"sequence_alpha", r.balance.sequence_alpha}}},
+      {"checkpoint",
+       {{"every_steps", r.checkpoint.every_steps},
+        {"keep", r.checkpoint.keep},
+        {"weights", r.checkpoint.weights}}},
+      {"eval",
+       {{"every_steps", r.eval.every_steps},
+        {"sequences", r.eval.sequences},
+        {"final_sequences", r.eval.final_sequences},
+        {"load_every_steps", r.eval.load_every_steps},
+        {"report_every_steps", r.eval.report_every_steps}}},
+  };
+}
+
+std::vector<std::string> compare_recipes(const Json& before, const Json& now) {
+  const Json a = before.flatten();
+  const Json b = now.flatten();
+  std::vector<std::string> differences;
+  const auto compare = [&](const std::string& key, const Json& x, const Json& y) {
+    // The dataset is compared by its checksum elsewhere: its folder may have moved.
+    const bool fixed = key == "/seed" || key == "/optimizer/moments" || key.starts_with("/model/") ||
+                       (key.starts_with("/data/") && key != "/data/dataset");
+    if (fixed) {
+      throw_error(ErrorCode::kBadInput,
+                  "[train] {} was {} when this run began and is {} now; use the old value or a new --out",
+                  key.substr(1), x.dump(), y.dump());
+    }
+    differences.push_back(fmt::format("{}: {} -> {}", key, x.dump(), y.dump()));
+  };
+  for (const auto& [key, value] : a.items()) {
+    const Json other = b.contains(key) ? b[key] : Json();
+    if (other != value) compare(key, value, other);
+  }
+  for (const auto& [key, value] : b.items()) {
+    if (!a.contains(key)) compare(key, Json(), value);
+  }
+  return differences;
+}
+
+}  // namespace hadal::train
