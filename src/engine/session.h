@@ -11,18 +11,25 @@
 
 #include "base/thread_pool.h"
 #include "model/config.h"
+#include "model/weights.h"
 #include "tensor/tensor.h"
 
 namespace hadal::engine {
 
-// Immutable weights of one model, ready for inference.
+// Immutable weights of one model, FP32, ready for inference; shared by its sessions.
 class LoadedModel {
  public:
+  // Reads a Hugging Face directory. Throws Error naming file, tensor and values.
   static std::shared_ptr<const LoadedModel> load(const std::string& model_directory);
-  virtual ~LoadedModel() = default;
-  virtual const model::ModelConfig& config() const = 0;
-  virtual int64_t parameter_count() const = 0;         // as stored, MTP module included
-  virtual int64_t active_parameter_count() const = 0;  // touched for one token
+
+  const model::ModelConfig& config() const { return store_.config(); }
+  const model::ModelWeights& weights() const { return store_.weights(); }
+  int64_t parameter_count() const { return store_.parameter_count(); }  // the MTP module included
+  int64_t active_parameter_count() const;  // matrices that one token is multiplied with, and its embedding row
+
+ private:
+  explicit LoadedModel(const model::ModelConfig& config) : store_(config) {}
+  model::WeightStore store_;
 };
 
 class Session {
@@ -33,12 +40,13 @@ class Session {
   int64_t position() const;  // tokens so far
   int64_t context_tokens() const;
 
-  // Appends tokens (any number that fits the context). Returns the logits after the last one, [vocab_size],
-  // valid until the next call. The bits do not depend on how a prompt is cut into calls of more than one token.
+  // Appends tokens (at least one, as many as fit the context). Returns the logits after the last one,
+  // [vocab_size], valid until the next call. One token alone takes the absorbed form, several the expanded one.
   std::span<const float> append(std::span<const int32_t> tokens);
 
   // The same, with the logits of every position into `logits` [tokens, vocab_size] (prefill), and, where `mtp_logits`
-  // has rows, those of the MTP module [tokens - 1, vocab_size] (row i predicts token i + 2; position must be 0).
+  // has rows, those of the MTP module [tokens - 1, vocab_size] (row i predicts token i + 2; needs position 0 and a
+  // model with the module).
   void append_all(std::span<const int32_t> tokens, tensor::Matrix logits, tensor::Matrix mtp_logits = {});
 
  private:
