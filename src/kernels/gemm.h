@@ -1,7 +1,7 @@
 // FP32 matrix products for every part of the model: linear layers forward and backward, experts, attention.
-// Contract: an element of C depends only on its own row of A, its own column of B, k and `accumulate`. It does
-// not depend on m, n, the strides, the neighbours, or the number of threads, bit for bit. (The order of the sum
-// over k is fixed.) That is what lets a batch leave each member's bits alone.
+// Contract: an element of C depends only on its own row of A, its own column of B, k and `accumulate`. It
+// does not depend on m, n, the strides, the neighbours, or the number of threads, bit for bit. (The order of
+// the sum over k is fixed.) That is what lets a batch leave each member's bits alone.
 #pragma once
 
 #include <cstdint>
@@ -27,18 +27,18 @@ struct Gemm {
 
 // Helpers that name the layouts of row-major operands.
 // y[m,n] = x[m,k] * w[n,k]^T : a linear layer.
-inline Gemm gemm_nt(const float* x, int64_t ldx, const float* w, int64_t ldw, float* y, int64_t ldy, int64_t m,
-                    int64_t n, int64_t k, bool accumulate = false) {
+inline Gemm gemm_nt(const float* x, int64_t ldx, const float* w, int64_t ldw, float* y, int64_t ldy,
+                    int64_t m, int64_t n, int64_t k, bool accumulate = false) {
   return {x, ldx, 1, w, 1, ldw, y, ldy, m, n, k, accumulate};
 }
 // y[m,n] = x[m,k] * w[k,n] : the gradient of a linear layer's input.
-inline Gemm gemm_nn(const float* x, int64_t ldx, const float* w, int64_t ldw, float* y, int64_t ldy, int64_t m,
-                    int64_t n, int64_t k, bool accumulate = false) {
+inline Gemm gemm_nn(const float* x, int64_t ldx, const float* w, int64_t ldw, float* y, int64_t ldy,
+                    int64_t m, int64_t n, int64_t k, bool accumulate = false) {
   return {x, ldx, 1, w, ldw, 1, y, ldy, m, n, k, accumulate};
 }
 // y[m,n] = x[k,m]^T * w[k,n] : the gradient of a linear layer's weight.
-inline Gemm gemm_tn(const float* x, int64_t ldx, const float* w, int64_t ldw, float* y, int64_t ldy, int64_t m,
-                    int64_t n, int64_t k, bool accumulate = false) {
+inline Gemm gemm_tn(const float* x, int64_t ldx, const float* w, int64_t ldw, float* y, int64_t ldy,
+                    int64_t m, int64_t n, int64_t k, bool accumulate = false) {
   return {x, 1, ldx, w, ldw, 1, y, ldy, m, n, k, accumulate};
 }
 

@@ -37,8 +37,8 @@ float rms_norm(const float* x, const float* weight, float eps, float* y, int64_t
   return inv_rms;
 }
 
-void rms_norm_backward(const float* x, const float* weight, float inv_rms, const float* dy, float* dx, float* dweight,
-                       int64_t n) {
+void rms_norm_backward(const float* x, const float* weight, float inv_rms, const float* dy, float* dx,
+                       float* dweight, int64_t n) {
   float sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += dy[i] * weight[i] * x[i];
   const float c = sum * inv_rms * inv_rms * inv_rms / static_cast<float>(n);
@@ -69,7 +69,8 @@ void swiglu(const float* gate, const float* up, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = gate[i] / (1.0f + std::exp(-gate[i])) * up[i];
 }
 
-void swiglu_backward(const float* gate, const float* up, const float* dy, float* dgate, float* dup, int64_t n) {
+void swiglu_backward(const float* gate, const float* up, const float* dy, float* dgate, float* dup,
+                     int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     const float g = gate[i];
     const float u = up[i];
