@@ -2,6 +2,7 @@
 add_library(hadal_options INTERFACE)
 target_include_directories(hadal_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(hadal_options INTERFACE -Wall -Wextra -Wpedantic -Wno-psabi
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # GCC 12 warns falsely about "literal" + std::string (its bug 105651)
   $<$<BOOL:${HADAL_WERROR}>:-Werror> $<$<CONFIG:Release>:-O3>)
 # No fast-math and no contraction chosen by the compiler: the same source gives the same bits everywhere.
 target_compile_options(hadal_options INTERFACE -ffp-contract=off -fno-math-errno)

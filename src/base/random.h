@@ -38,7 +38,8 @@ class Random {
 
   // [0, n); n > 0. Multiply-shift: the bias is below n / 2^64.
   uint64_t below(uint64_t n) {
-    return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * n) >> 64);
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<uint64_t>((static_cast<Wide>(next()) * n) >> 64);
   }
 
   // Standard normal, Box-Muller without a spare, so that the state is the four words alone.
