@@ -1,4 +1,5 @@
-// Conversations as token ids: DeepSeek-V3's format (reference: DeepSeek-V3 tokenizer_config.json chat_template).
+// Conversations as token ids: DeepSeek-V3's format (reference: DeepSeek-V3 tokenizer_config.json
+// chat_template).
 //   <｜begin▁of▁sentence｜>{system}<｜User｜>{user}<｜Assistant｜>{assistant}<｜end▁of▁sentence｜>...
 // Text from a user never becomes a control token: only the template writes those.
 #pragma once
@@ -24,7 +25,8 @@ struct Message {
 };
 
 // The ids of the whole conversation, ending in <｜Assistant｜> when `add_generation_prompt`. Several system
-// messages are joined by "\n\n". Throws Error{kBadInput} for an unknown role or a vocabulary without the tokens.
+// messages are joined by "\n\n". Throws Error{kBadInput} for an unknown role or a vocabulary without the
+// tokens.
 std::vector<TokenId> render_chat(const Tokenizer& tokenizer, std::span<const Message> messages,
                                  bool add_generation_prompt = true);
 

@@ -1,5 +1,6 @@
-// Byte-level BPE as Hugging Face's tokenizer.json describes it (GPT-2's byte alphabet, merges by rank, added and
-// special tokens, a sequence of regular-expression splits). Immutable after loading: any thread may use it.
+// Byte-level BPE as Hugging Face's tokenizer.json describes it (GPT-2's byte alphabet, merges by rank, added
+// and special tokens, a sequence of regular-expression splits). Immutable after loading: any thread may use
+// it.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,150 @@
+#include "text/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <array>
+#include <new>
+
+#include "base/error.h"
+#include "text/utf8.h"
+
+namespace hadal::text {
+
+namespace {
+
+// White_Space as Oniguruma has it. PCRE2's own \s also takes U+180E, which stopped being a space in
+// Unicode 6.3.
+constexpr std::string_view kSpaceMembers = "\\t-\\r\\x20\\x{85}\\p{Z}";
+
+std::string from_oniguruma(const std::string& pattern) {
+  std::string out;
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    if (c == '\\' && i + 1 < pattern.size()) {
+      const char escaped = pattern[++i];
+      if (escaped == 'h' || escaped == 'H' || escaped == 'K' || escaped == 'C' || escaped == 'R' ||
+          escaped == 'X') {
+        throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: \\{} is not supported", pattern,
+                    escaped);
+      }
+      if (escaped == 's' && in_class) {
+        out += kSpaceMembers;
+      } else if ((escaped == 's' || escaped == 'S') && !in_class) {
+        out += escaped == 's' ? "[" : "[^";
+        out += kSpaceMembers;
+        out += "]";
+      } else {
+        out += '\\';
+        out += escaped;
+      }
+      continue;
+    }
+    if (c == '&' && in_class && i + 1 < pattern.size() && pattern[i + 1] == '&') {
+      throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: && in a set is not supported", pattern);
+    }
+    if (c == '[' && in_class) {
+      throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: a set in a set is not supported",
+                  pattern);
+    }
+    if (c == '(' && i + 1 < pattern.size() && pattern[i + 1] == '*' && !in_class) {
+      throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: (* is not supported", pattern);
+    }
+    out += c;
+    if (c == '[') {
+      in_class = true;
+      // A ']' first in a set stands for itself.
+      if (i + 1 < pattern.size() && pattern[i + 1] == '^') out += pattern[++i];
+      if (i + 1 < pattern.size() && pattern[i + 1] == ']') out += "\\]", ++i;
+    } else if (c == ']') {
+      in_class = false;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+struct Regex::Compiled {
+  std::string pattern;
+  pcre2_code* code = nullptr;
+  bool jit = false;
+  ~Compiled() { pcre2_code_free(code); }
+};
+
+Regex::Regex(const std::string& pattern) : compiled_(std::make_unique<Compiled>()) {
+  if (valid_utf8_prefix(pattern) != pattern.size()) {
+    throw_error(ErrorCode::kBadInput, "[tokenizer] a pattern is not UTF-8");
+  }
+  const std::string translated = from_oniguruma(pattern);
+  int code = 0;
+  PCRE2_SIZE offset = 0;
+  compiled_->pattern = pattern;
+  compiled_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                                  PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
+  if (compiled_->code == nullptr) {
+    std::array<unsigned char, 256> message{};
+    pcre2_get_error_message(code, message.data(), message.size());
+    throw_error(ErrorCode::kBadInput, "[tokenizer] pattern {}: {}", pattern,
+                reinterpret_cast<const char*>(message.data()));
+  }
+  compiled_->jit = pcre2_jit_compile(compiled_->code, PCRE2_JIT_COMPLETE) == 0;
+}
+
+Regex Regex::literal(std::string_view text) {
+  std::string pattern;
+  for (const char c : text) {
+    // Only ASCII punctuation needs (and may have) a backslash.
+    const auto byte = static_cast<unsigned char>(c);
+    const bool word = byte >= 0x80 || byte <= ' ' || (byte >= '0' && byte <= '9') ||
+                      (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+    if (!word) pattern += '\\';
+    pattern += c;
+  }
+  return Regex(pattern);
+}
+
+Regex::~Regex() = default;
+Regex::Regex(Regex&& other) noexcept = default;
+Regex& Regex::operator=(Regex&& other) noexcept = default;
+
+Regex::Searcher::Searcher(const Regex& regex)
+    : regex_(regex), data_(pcre2_match_data_create_from_pattern(regex.compiled_->code, nullptr)) {
+  if (data_ == nullptr) throw std::bad_alloc();
+}
+
+Regex::Searcher::~Searcher() { pcre2_match_data_free(static_cast<pcre2_match_data*>(data_)); }
+
+bool Regex::Searcher::next(std::string_view text, size_t from, Match* match) {
+  const Compiled& compiled = *regex_.compiled_;
+  auto* data = static_cast<pcre2_match_data*>(data_);
+  const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  while (from < text.size()) {
+    int found = PCRE2_ERROR_JIT_STACKLIMIT;
+    if (compiled.jit) {
+      found = pcre2_jit_match(compiled.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, data, nullptr);
+    }
+    if (found == PCRE2_ERROR_JIT_STACKLIMIT) {  // the interpreter keeps its stack on the heap
+      found = pcre2_match(compiled.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
+                          nullptr);
+    }
+    if (found == PCRE2_ERROR_NOMATCH) return false;
+    if (found < 0) {
+      throw_error(ErrorCode::kBadInput,
+                  "[tokenizer] pattern {}: PCRE2 gave up on {} bytes of text (error {})", compiled.pattern,
+                  text.size(), found);
+    }
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(data);
+    if (range[1] > range[0] && range[0] >= from) {
+      *match = {range[0], range[1]};
+      return true;
+    }
+    // An empty match: go on after the character that follows it.
+    from = std::max<size_t>(from, range[1]);
+    if (from < text.size()) from += static_cast<size_t>(utf8_step(text.substr(from)).length);
+  }
+  return false;
+}
+
+}  // namespace hadal::text

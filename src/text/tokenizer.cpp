@@ -1,0 +1,144 @@
+#include "text/tokenizer.h"
+
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "text/tokenizer_parser.h"
+#include "text/utf8.h"
+
+namespace hadal::text {
+
+struct Tokenizer::Impl {
+  std::string json;  // as read: saving gives the same bytes back
+  TokenizerParts parts;
+  AddedTokenMatcher raw_added;         // looked for first
+  AddedTokenMatcher normalized_added;  // looked for in what is left
+  std::unordered_map<std::string, TokenId> added_ids;
+  std::vector<bool> special;  // [vocab_size]: skipped by decode(skip_special)
+  std::vector<bool> added;    // [vocab_size]
+  std::unordered_map<std::string_view, TokenId>
+      whole;  // with ignore_merges: bytes to id, added tokens left out
+
+  void encode_piece(std::string_view piece, std::vector<TokenId>& out) const {
+    if (parts.ignore_merges) {
+      if (const auto found = whole.find(piece); found != whole.end()) {
+        out.push_back(found->second);
+        return;
+      }
+    }
+    bpe_encode(parts.merges, parts.byte_ids, piece, out);
+  }
+
+  void encode_plain(std::string_view text, std::vector<TokenId>& out) const {
+    std::vector<std::string_view> pieces;
+    while (!text.empty()) {
+      const size_t valid = valid_utf8_prefix(text);
+      pieces.clear();
+      parts.pre_tokenizer->split(text.substr(0, valid), pieces);
+      for (const std::string_view piece : pieces) encode_piece(piece, out);
+      text.remove_prefix(valid);
+      // Bytes that are not UTF-8 are no business of the patterns: each bad sequence is a piece of its own.
+      while (!text.empty()) {
+        const Utf8Step step = utf8_step(text);
+        if (step.status == Utf8Status::kValid) break;
+        encode_piece(text.substr(0, static_cast<size_t>(step.length)), out);
+        text.remove_prefix(static_cast<size_t>(step.length));
+      }
+    }
+  }
+
+  template <typename Rest>
+  static void encode_around(const AddedTokenMatcher& matcher, std::string_view text,
+                            std::vector<TokenId>& out, const Rest& rest) {
+    size_t done = 0;
+    for (auto found = matcher.next(text, 0); found.token != nullptr; found = matcher.next(text, done)) {
+      rest(text.substr(done, found.position - done));
+      out.push_back(found.token->id);
+      done = found.position + found.token->content.size();
+    }
+    rest(text.substr(done));
+  }
+};
+
+Tokenizer::Tokenizer() : impl_(std::make_unique<Impl>()) {}
+Tokenizer::~Tokenizer() = default;
+
+std::shared_ptr<const Tokenizer> Tokenizer::load(const std::string& path) {
+  return parse(base::read_file(path), path);
+}
+
+std::shared_ptr<const Tokenizer> Tokenizer::parse(std::string_view json, const std::string& name) {
+  const std::shared_ptr<Tokenizer> tokenizer(new Tokenizer());
+  Impl& impl = *tokenizer->impl_;
+  impl.json = json;
+  impl.parts = parse_tokenizer(json, name);
+  impl.special.resize(impl.parts.tokens.size());
+  impl.added.resize(impl.parts.tokens.size());
+  std::vector<AddedToken> raw;
+  std::vector<AddedToken> normalized;
+  for (const AddedToken& token : impl.parts.added) {
+    impl.special[static_cast<size_t>(token.id)] = token.special;
+    impl.added[static_cast<size_t>(token.id)] = true;
+    impl.added_ids.emplace(token.content, token.id);
+    (token.normalized ? normalized : raw).push_back(token);
+  }
+  impl.raw_added = AddedTokenMatcher(std::move(raw));
+  impl.normalized_added = AddedTokenMatcher(std::move(normalized));
+  if (impl.parts.ignore_merges) {
+    for (size_t id = 0; id < impl.parts.tokens.size(); ++id) {
+      if (!impl.added[id] && !impl.parts.tokens[id].empty()) {
+        impl.whole.emplace(impl.parts.tokens[id], static_cast<TokenId>(id));
+      }
+    }
+  }
+  return tokenizer;
+}
+
+void Tokenizer::save(const std::string& path) const { base::write_file_atomic(path, impl_->json); }
+
+std::string Tokenizer::to_json() const { return impl_->json; }
+
+int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->parts.tokens.size()); }
+
+std::vector<TokenId> Tokenizer::encode(std::string_view text, bool parse_special) const {
+  std::vector<TokenId> out;
+  if (!parse_special) {
+    impl_->encode_plain(text, out);
+    return out;
+  }
+  Impl::encode_around(impl_->raw_added, text, out, [&](std::string_view outer) {
+    Impl::encode_around(impl_->normalized_added, outer, out,
+                        [&](std::string_view inner) { impl_->encode_plain(inner, out); });
+  });
+  return out;
+}
+
+std::string_view Tokenizer::token_bytes(TokenId id) const {
+  if (id < 0 || static_cast<size_t>(id) >= impl_->parts.tokens.size()) return {};
+  return impl_->parts.tokens[static_cast<size_t>(id)];
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
+  std::string out;
+  for (const TokenId id : ids) {
+    if (skip_special && id >= 0 && static_cast<size_t>(id) < impl_->special.size() &&
+        impl_->special[static_cast<size_t>(id)]) {
+      continue;
+    }
+    out += token_bytes(id);
+  }
+  return out;
+}
+
+std::optional<TokenId> Tokenizer::find(std::string_view added_token) const {
+  const auto found = impl_->added_ids.find(std::string(added_token));
+  if (found == impl_->added_ids.end()) return std::nullopt;
+  return found->second;
+}
+
+bool Tokenizer::is_special(TokenId id) const {
+  return id >= 0 && static_cast<size_t>(id) < impl_->added.size() && impl_->added[static_cast<size_t>(id)];
+}
+
+}  // namespace hadal::text
