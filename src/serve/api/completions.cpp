@@ -1,0 +1,83 @@
+// POST /completions: the text that follows a text.
+#include "serve/api/completions.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "serve/api/generation.h"
+#include "serve/api/service.h"
+#include "text/chat_template.h"
+
+namespace hadal::serve::api {
+
+using base::Json;
+
+namespace {
+
+void read_prompt(const Json& prompt, TextRequest& request) {
+  if (prompt.is_string()) {
+    request.prompt = prompt.get<std::string>();
+    return;
+  }
+  if (!prompt.is_array())
+    throw wrong_type("prompt", "string, array of one string or array of token ids", prompt);
+  if (prompt.empty()) throw bad_value("prompt", "the array is empty");
+  if (prompt.size() == 1 && prompt[0].is_string()) {
+    request.prompt = prompt[0].get<std::string>();
+    return;
+  }
+  for (size_t i = 0; i < prompt.size(); ++i) {
+    const std::string path = fmt::format("prompt[{}]", i);
+    if (prompt[i].is_string()) throw bad_value(path, "this server answers one prompt per request");
+    if (!prompt[i].is_number_integer()) throw wrong_type(path, "token id", prompt[i]);
+    // Whether the vocabulary has it is for the engine to say; here it must fit its type.
+    const auto id = prompt[i].get<int64_t>();
+    if (id < 0 || id > std::numeric_limits<text::TokenId>::max()) {
+      throw bad_value(path, fmt::format("{} is not a token id", id));
+    }
+    request.tokens.push_back(static_cast<text::TokenId>(id));
+  }
+}
+
+Json whole(const std::string& text, const char* finish_reason) {
+  return {{"text", text},
+          {"index", 0},
+          {"logprobs", nullptr},
+          {"finish_reason", finish_reason != nullptr ? Json(finish_reason) : Json(nullptr)}};
+}
+
+constexpr AnswerShape kShape{"cmpl-", "text_completion", "text_completion", whole, whole, nullptr};
+
+}  // namespace
+
+TextRequest read_text_request(const Json& body) {
+  const Fields fields(body);
+  TextRequest request;
+  read_prompt(fields.required("prompt"), request);
+  request.echo = fields.boolean("echo").value_or(false);
+  if (!fields.string("suffix").value_or("").empty()) {
+    throw ApiError(400, "unsupported_parameter", "suffix: filling in the middle is not supported", "suffix");
+  }
+  request.options = read_completion_options(fields);
+  return request;
+}
+
+void completions(const Call& call) {
+  TextRequest request = read_text_request(parse_body(call.request.body));
+  check_model(call.service, request.options.model);
+  const text::Tokenizer& tokenizer = *call.service.engine.tokenizer();
+  if (request.tokens.empty()) {
+    check_prompt_bytes(call.service, request.prompt.size());
+    if (const auto bos = tokenizer.find(text::kBos)) request.tokens.push_back(*bos);
+    const auto ids = tokenizer.encode(request.prompt);
+    request.tokens.insert(request.tokens.end(), ids.begin(), ids.end());
+    if (request.tokens.empty()) throw bad_value("prompt", "the prompt is empty");
+  } else if (request.echo) {
+    request.prompt = tokenizer.decode(request.tokens);
+  }
+  std::string echo = request.echo ? std::move(request.prompt) : std::string();
+  generate(call, std::move(request.tokens), std::move(request.options), kShape, std::move(echo));
+}
+
+}  // namespace hadal::serve::api
