@@ -69,33 +69,7 @@ void micro(int64_t k, const float* HWY_RESTRICT a, int64_t a_stride, const float
 #pragma GCC unroll 16
   for (int g = 0; g < kGroups; ++g) base[g] = kRead == ReadA::kByRow ? a + 3 * g * a_stride : a;
 
-  constexpr int kUnroll = 4;
-  int64_t p = 0;
-  for (; p + kUnroll <= k; p += kUnroll) {
-#pragma GCC unroll 4
-    for (int u = 0; u < kUnroll; ++u) {
-      V row_b[NV];
-#pragma GCC unroll 4
-      for (int j = 0; j < NV; ++j) row_b[j] = hn::LoadU(d, b + j * kLanes);
-#pragma GCC unroll 16
-      for (int i = 0; i < MR; ++i) {
-        const V x = hn::Set(d, kRead == ReadA::kByRow ? base[i / 3][(i % 3) * a_stride + u] : a[i]);
-#pragma GCC unroll 4
-        for (int j = 0; j < NV; ++j) acc[i][j] = hn::MulAdd(x, row_b[j], acc[i][j]);
-      }
-      b += b_stride;
-      HADAL_OPAQUE(b);
-      if (kRead == ReadA::kByColumn) {
-        a += a_stride;
-        HADAL_OPAQUE(a);
-      }
-    }
-    if (kRead == ReadA::kByRow) {
-#pragma GCC unroll 16
-      for (int g = 0; g < kGroups; ++g) base[g] += kUnroll;
-    }
-  }
-  for (; p < k; ++p) {
+  for (int64_t p = 0; p < k; ++p) {
     V row_b[NV];
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) row_b[j] = hn::LoadU(d, b + j * kLanes);
@@ -108,7 +82,10 @@ void micro(int64_t k, const float* HWY_RESTRICT a, int64_t a_stride, const float
     b += b_stride;
     a += a_stride;
 #pragma GCC unroll 16
-    for (int g = 0; g < kGroups; ++g) base[g] += 1;
+    for (int g = 0; g < kGroups; ++g) {
+      base[g] += 1;
+      HADAL_OPAQUE(base[g]);
+    }
   }
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i) {

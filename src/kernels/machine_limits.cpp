@@ -76,8 +76,8 @@ namespace {
 [[maybe_unused]] const bool kSimdChosen = apply_simd_environment();
 
 // Runs body(thread) -> work done on `threads` threads, which start each round together; returns work per
-// second, the median over the rounds. A round takes as long as its slowest thread.
-double rate(int threads, int rounds, const std::function<double(int)>& body) {
+// second of each round, in rising order. A round takes as long as its slowest thread.
+std::vector<double> rates_of(int threads, int rounds, const std::function<double(int)>& body) {
   struct alignas(64) Slot {
     double seconds = 0;
     double work = 0;
@@ -113,8 +113,8 @@ double rate(int threads, int rounds, const std::function<double(int)>& body) {
   for (int thread = 1; thread < threads; ++thread) others.emplace_back(worker, thread);
   worker(0);
   for (auto& thread : others) thread.join();
-  std::nth_element(rates.begin(), rates.begin() + rounds / 2, rates.end());
-  return rates[static_cast<size_t>(rounds / 2)];
+  std::sort(rates.begin(), rates.end());
+  return rates;
 }
 
 }  // namespace
@@ -122,15 +122,19 @@ double rate(int threads, int rounds, const std::function<double(int)>& body) {
 double measure_fma_peak(int threads) {
   const auto loop = HWY_DYNAMIC_DISPATCH(fma_loop);
   std::vector<float> sinks(static_cast<size_t>(threads) * 16, 0.0f);
-  // About 15 ms a round on one thread, whatever the machine: vector units also need a while to reach their
-  // speed.
-  const double begin = base::monotonic_seconds();
-  loop(200000, &sinks[0]);
-  const double seconds = std::max(1e-6, base::monotonic_seconds() - begin);
-  const auto rounds = std::max<int64_t>(1, static_cast<int64_t>(200000 * 0.015 / seconds));
-  return rate(threads, 9,
-              [&](int thread) { return loop(rounds, &sinks[static_cast<size_t>(thread) * 16]); }) *
-         1e-9;
+  // Rounds of about 2 ms: short enough that some of them pass undisturbed on a machine that others use too.
+  // The best round is the peak; a disturbance only ever makes a round slower.
+  constexpr int64_t kTrial = 20000;
+  double seconds = 1.0;
+  for (int i = 0; i < 5; ++i) {
+    const double begin = base::monotonic_seconds();
+    loop(kTrial, &sinks[0]);
+    seconds = std::min(seconds, base::monotonic_seconds() - begin);
+  }
+  const auto length = std::max<int64_t>(1, static_cast<int64_t>(kTrial * 0.002 / std::max(1e-7, seconds)));
+  return 1e-9 * rates_of(threads, 60, [&](int thread) {
+                  return loop(length, &sinks[static_cast<size_t>(thread) * 16]);
+                }).back();
 }
 
 Bandwidth measure_bandwidth(int threads, int64_t bytes_per_thread) {
@@ -142,13 +146,17 @@ Bandwidth measure_bandwidth(int threads, int64_t bytes_per_thread) {
   for (auto& buffer : to) buffer.resize(floats), buffer.zero();
   const auto bytes = static_cast<double>(floats * 4);
   const auto read = HWY_DYNAMIC_DISPATCH(read_loop);
+  constexpr int kRounds = 7;
+  const auto median = [](int count, const std::function<double(int)>& body) {
+    return rates_of(count, kRounds, body)[kRounds / 2];
+  };
   Bandwidth result{};
-  result.read_gb_per_s = 1e-9 * rate(threads, 5, [&](int thread) {
+  result.read_gb_per_s = 1e-9 * median(threads, [&](int thread) {
                            const auto t = static_cast<size_t>(thread);
                            sinks[t * 16] = read(from[t].data(), floats);
                            return bytes;
                          });
-  result.copy_gb_per_s = 1e-9 * rate(threads, 5, [&](int thread) {
+  result.copy_gb_per_s = 1e-9 * median(threads, [&](int thread) {
                            const auto t = static_cast<size_t>(thread);
                            std::memcpy(to[t].data(), from[t].data(), static_cast<size_t>(floats) * 4);
                            return 2 * bytes;
