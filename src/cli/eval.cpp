@@ -1,0 +1,100 @@
+// hadal eval bpb
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "base/thread_pool.h"
+#include "cli/command.h"
+#include "eval/bits_per_byte.h"
+#include "model/transformer.h"
+#include "text/tokenizer.h"
+
+namespace hadal::cli {
+namespace {
+
+struct BpbOptions {
+  std::string model;
+  std::string text;
+  int64_t window = 0;
+  int64_t stride = 0;
+  int64_t max_bytes = 0;
+  int threads = 0;
+  bool json = false;
+};
+
+// The longest prefix of at most `bytes` that does not end inside a UTF-8 character.
+std::string_view prefix(std::string_view text, int64_t bytes) {
+  if (bytes <= 0 || static_cast<size_t>(bytes) >= text.size()) return text;
+  auto end = static_cast<size_t>(bytes);
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+void run_bpb(const BpbOptions& o) {
+  const std::string all = base::read_file(o.text);
+  const std::string_view text = prefix(all, o.max_bytes);
+  const auto tokenizer = text::Tokenizer::load(o.model + "/tokenizer.json");
+  const auto model = model::Transformer::load(o.model);
+  base::ThreadPool pool(o.threads > 0 ? o.threads : base::default_thread_count());
+  eval::BitsPerByteOptions options;
+  options.window_tokens =
+      o.window > 0 ? o.window : std::min<int64_t>(model->config().max_position_embeddings, 512);
+  options.stride_tokens = o.stride > 0 ? o.stride : std::max<int64_t>(1, options.window_tokens / 2);
+  if (::isatty(STDERR_FILENO) != 0) {
+    options.progress = [](int64_t done, int64_t total) {
+      std::fprintf(stderr, "\r%lld/%lld windows%s", static_cast<long long>(done),
+                   static_cast<long long>(total), done == total ? "\n" : "");
+    };
+  }
+  const double began = base::monotonic_seconds();
+  const eval::BitsPerByte result = eval::bits_per_byte(*model, *tokenizer, text, options, pool);
+  const double seconds = base::monotonic_seconds() - began;
+  if (o.json) {
+    const base::Json json = {{"bits_per_byte", result.bits_per_byte},
+                             {"nats_per_token", result.nats_per_token()},
+                             {"tokens", result.tokens},
+                             {"bytes", result.bytes},
+                             {"window_tokens", options.window_tokens},
+                             {"stride_tokens", options.stride_tokens},
+                             {"seconds", seconds}};
+    std::printf("%s\n", base::dump_json(json).c_str());
+    return;
+  }
+  std::printf(
+      "%.4f bits per byte (%lld bytes, %lld tokens, %.4f nats per token, window %lld, stride %lld, %.1f s)\n",
+      result.bits_per_byte, static_cast<long long>(result.bytes), static_cast<long long>(result.tokens),
+      result.nats_per_token(), static_cast<long long>(options.window_tokens),
+      static_cast<long long>(options.stride_tokens), seconds);
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app) {
+  CLI::App* command = add_command(app, "eval", "Measure a model", "  hadal eval bpb --model M --text FILE");
+  command->require_subcommand(1);
+  auto options = std::make_shared<BpbOptions>();
+  CLI::App* bpb =
+      add_command(*command, "bpb", "Bits per byte of a text",
+                  "  hadal eval bpb --model models/hadal-nano --text book.txt\n"
+                  "  hadal eval bpb --model runs/nano/model --text validation.txt --max-bytes 200000 --json");
+  bpb->add_option("--model", options->model, "a Hugging Face model directory")->required();
+  bpb->add_option("--text", options->text, "a text file")->required();
+  bpb->add_option("--window", options->window,
+                  "tokens of one forward pass (default: the model's positions, at most 512)")
+      ->check(CLI::PositiveNumber);
+  bpb->add_option("--stride", options->stride, "distance between windows (default: half a window)")
+      ->check(CLI::PositiveNumber);
+  bpb->add_option("--max-bytes", options->max_bytes, "only the beginning of the text")
+      ->check(CLI::PositiveNumber);
+  bpb->add_option("--threads", options->threads, "threads (default: all processors)")
+      ->check(CLI::Range(1, 1024));
+  bpb->add_flag("--json", options->json, "print one JSON object");
+  bpb->callback([options] { run_bpb(*options); });
+}
+
+}  // namespace hadal::cli

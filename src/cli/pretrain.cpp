@@ -1,0 +1,62 @@
+// hadal pretrain RECIPE.toml
+#include <cstdio>
+#include <filesystem>
+
+#include "base/thread_pool.h"
+#include "cli/command.h"
+#include "kernels/machine_limits.h"
+#include "train/recipe.h"
+#include "train/trainer.h"
+
+namespace hadal::cli {
+namespace {
+
+struct Options {
+  std::string recipe;
+  std::string run;
+  bool resume = false;
+  bool quiet = false;
+  int threads = 0;
+  std::vector<std::string> set;
+};
+
+void run(const Options& options) {
+  const train::Recipe recipe = train::load_recipe(options.recipe, options.set);
+  train::TrainerOptions trainer;
+  trainer.run =
+      options.run.empty() ? "runs/" + std::filesystem::path(options.recipe).stem().string() : options.run;
+  trainer.resume = options.resume;
+  trainer.threads = options.threads > 0  ? options.threads
+                    : recipe.threads > 0 ? recipe.threads
+                                         : base::default_thread_count();
+  trainer.peak_flops_per_s = 1e9 * kernels::measure_fma_peak(trainer.threads);
+  if (options.quiet) trainer.progress = train::ProgressLine::Mode::kQuiet;
+  const train::Outcome outcome = train::pretrain(recipe, trainer);
+  std::printf("%s %s\n", outcome == train::Outcome::kFinished ? "finished" : "stopped", trainer.run.c_str());
+}
+
+}  // namespace
+
+void add_pretrain(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      add_command(app, "pretrain", "Train a model from a recipe",
+                  "  hadal pretrain recipes/nano/nano.toml --out runs/nano\n"
+                  "  hadal pretrain recipes/nano/nano.toml --out runs/nano --resume       (after Ctrl-C, a "
+                  "kill, a power cut)\n"
+                  "  hadal pretrain recipes/nano/nano.toml --set optimizer.lr=2e-3 --set schedule.steps=500\n"
+                  "Ctrl-C and SIGTERM save a checkpoint and leave; a second Ctrl-C leaves at once.\n"
+                  "RUN/report.html shows the curves while it trains; RUN/model is the result.");
+  command->add_option("recipe", options->recipe, "the recipe, a TOML file")->required();
+  command->add_option("--out", options->run, "the run directory (default: runs/<name of the recipe>)");
+  command->add_flag("--resume", options->resume, "continue from the newest checkpoint of the run directory");
+  command
+      ->add_option("--set", options->set, "change a value of the recipe: section.key=value (may be repeated)")
+      ->allow_extra_args(false);
+  command->add_option("--threads", options->threads, "threads (default: the recipe's, else all processors)")
+      ->check(CLI::Range(1, 1024));
+  command->add_flag("--quiet", options->quiet, "no progress line");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace hadal::cli
