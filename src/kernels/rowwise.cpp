@@ -61,6 +61,13 @@ void softmax_backward(const float* y, const float* dy, float* dx, int64_t n) {
   for (int64_t i = 0; i < n; ++i) dx[i] = y[i] * (dy[i] - sum);
 }
 
+void attention_probabilities_backward(float* s, float* dp, float scale, float lse, float delta, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    s[i] = std::exp(scale * s[i] - lse);
+    dp[i] = s[i] * (dp[i] - delta) * scale;
+  }
+}
+
 void sigmoid(const float* x, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] = 1.0f / (1.0f + std::exp(-x[i]));
 }
