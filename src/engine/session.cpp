@@ -38,7 +38,11 @@ int64_t LoadedModel::active_parameter_count() const {
 
 struct Session::Impl {
   Impl(std::shared_ptr<const LoadedModel> loaded, int64_t context, base::ThreadPool& threads)
-      : model(std::move(loaded)), config(model->config()), constants(config), context_tokens(context), pool(threads) {
+      : model(std::move(loaded)),
+        config(model->config()),
+        constants(config),
+        context_tokens(context),
+        pool(threads) {
     caches.resize(static_cast<size_t>(config.num_hidden_layers));
     for (auto& cache : caches) cache.resize(context * cache_cols());
   }
@@ -52,10 +56,10 @@ struct Session::Impl {
   std::vector<Buffer> caches;  // one a layer: [context, kv_lora_rank + qk_rope_head_dim]
 
   // Scratch, kept between calls.
-  Buffer stream, normed, hidden, logits;       // [M, hidden] x 3, [vocab]
+  Buffer stream, normed, hidden, logits;  // [M, hidden] x 3, [vocab]
   model::BlockActivations activations;
-  Buffer kv, heads_out;                         // expanded form: [keys, heads * (nope + v)], [M, heads * v]
-  Buffer q_latent, scores, context_latent;      // absorbed form: see attend_absorbed
+  Buffer kv, heads_out;                     // expanded form: [keys, heads * (nope + v)], [M, heads * v]
+  Buffer q_latent, scores, context_latent;  // absorbed form: see attend_absorbed
 
   int64_t cache_cols() const { return config.kv_lora_rank + config.qk_rope_head_dim; }
   Matrix cache(size_t layer, int64_t tokens) { return caches[layer].view(tokens, cache_cols()); }
@@ -72,7 +76,8 @@ void Session::Impl::attend_expanded(const model::AttentionWeights& w, ConstMatri
   const auto& c = config;
   const int64_t kv_cols = c.num_attention_heads * (c.qk_nope_head_dim + c.v_head_dim);
   kv.resize(cached.rows * kv_cols);
-  ops::linear(cached.slice_cols(0, c.kv_lora_rank), w.kv_b_proj.matrix(), kv.view(cached.rows, kv_cols), pool);
+  ops::linear(cached.slice_cols(0, c.kv_lora_rank), w.kv_b_proj.matrix(), kv.view(cached.rows, kv_cols),
+              pool);
   ops::AttentionShape shape;
   shape.sequences = 1;
   shape.queries = queries;
@@ -87,8 +92,8 @@ void Session::Impl::attend_expanded(const model::AttentionWeights& w, ConstMatri
                  heads_out.view(queries, c.num_attention_heads * c.v_head_dim), nullptr, pool);
 }
 
-// One query in the latent space (DeepSeek-V2 appendix C): W_UK goes into the query, W_UV behind the sum, and the cache is
-// read as it is.
+// One query in the latent space (DeepSeek-V2 appendix C): W_UK goes into the query, W_UV behind the sum, and
+// the cache is read as it is.
 void Session::Impl::attend_absorbed(const model::AttentionWeights& w, ConstMatrix cached) {
   const auto& c = config;
   const int64_t heads = c.num_attention_heads, latent = c.kv_lora_rank, keys = cached.rows;
@@ -103,22 +108,23 @@ void Session::Impl::attend_absorbed(const model::AttentionWeights& w, ConstMatri
     const float* w_uv = w_uk + c.qk_nope_head_dim * latent;          // [v, latent]
     const float* q_head = q + h * c.qk_head_dim();
     float* to = q_latent.data() + h * cache_cols();
-    absorb.push_back(
-        kernels::gemm_nn(q_head, c.qk_head_dim(), w_uk, latent, to, cache_cols(), 1, latent, c.qk_nope_head_dim));
+    absorb.push_back(kernels::gemm_nn(q_head, c.qk_head_dim(), w_uk, latent, to, cache_cols(), 1, latent,
+                                      c.qk_nope_head_dim));
     std::copy_n(q_head + c.qk_nope_head_dim, c.qk_rope_head_dim, to + latent);
     expand.push_back(kernels::gemm_nt(context_latent.data() + h * latent, latent, w_uv, latent,
-                                      heads_out.data() + h * c.v_head_dim, c.v_head_dim, 1, c.v_head_dim, latent));
+                                      heads_out.data() + h * c.v_head_dim, c.v_head_dim, 1, c.v_head_dim,
+                                      latent));
   }
   kernels::gemm(absorb, pool);
-  kernels::gemm(kernels::gemm_nt(q_latent.data(), cache_cols(), cached.data, cached.stride, scores.data(), keys, heads,
-                                 keys, cache_cols()),
+  kernels::gemm(kernels::gemm_nt(q_latent.data(), cache_cols(), cached.data, cached.stride, scores.data(),
+                                 keys, heads, keys, cache_cols()),
                 pool);
   for (int64_t h = 0; h < heads; ++h) {
     kernels::scale(constants.softmax_scale, scores.data() + h * keys, keys);
     kernels::softmax(scores.data() + h * keys, keys);
   }
-  kernels::gemm(kernels::gemm_nn(scores.data(), keys, cached.data, cached.stride, context_latent.data(), latent, heads,
-                                 latent, keys),
+  kernels::gemm(kernels::gemm_nn(scores.data(), keys, cached.data, cached.stride, context_latent.data(),
+                                 latent, heads, latent, keys),
                 pool);
   kernels::gemm(expand, pool);
 }
@@ -138,8 +144,10 @@ void Session::Impl::attend(size_t layer, ConstMatrix x, Matrix y) {
   }
   const int64_t out_cols = c.num_attention_heads * c.v_head_dim;
   heads_out.resize(x.rows * out_cols);
-  if (x.rows == 1) attend_absorbed(w, cached);
-  else attend_expanded(w, cached, x.rows);
+  if (x.rows == 1)
+    attend_absorbed(w, cached);
+  else
+    attend_expanded(w, cached, x.rows);
   ops::linear(heads_out.view(x.rows, out_cols), w.o_proj.matrix(), y, pool, /*accumulate=*/true);
 }
 
@@ -174,11 +182,14 @@ void Session::Impl::mtp(std::span<const int32_t> tokens, ConstMatrix h, Matrix o
   model::BlockActivations block;
   const auto in_view = in.view(rows, 2 * cols);
   ops::embedding(model->weights().embed_tokens.matrix(), tokens.subspan(1), embedding.view(rows, cols), pool);
-  ops::rms_norm(embedding.view(rows, cols), w.enorm.value, c.rms_norm_eps, in_view.slice_cols(0, cols), nullptr, pool);
-  ops::rms_norm(h.slice_rows(0, rows), w.hnorm.value, c.rms_norm_eps, in_view.slice_cols(cols, cols), nullptr, pool);
+  ops::rms_norm(embedding.view(rows, cols), w.enorm.value, c.rms_norm_eps, in_view.slice_cols(0, cols),
+                nullptr, pool);
+  ops::rms_norm(h.slice_rows(0, rows), w.hnorm.value, c.rms_norm_eps, in_view.slice_cols(cols, cols), nullptr,
+                pool);
   ops::linear(in_view, w.eh_proj.matrix(), x.view(rows, cols), pool);
   model::block_forward(c, w.block, constants, x.view(rows, cols), rows, {}, block, y.view(rows, cols), pool);
-  ops::rms_norm(y.view(rows, cols), w.shared_head_norm.value, c.rms_norm_eps, x.view(rows, cols), nullptr, pool);
+  ops::rms_norm(y.view(rows, cols), w.shared_head_norm.value, c.rms_norm_eps, x.view(rows, cols), nullptr,
+                pool);
   ops::linear(x.view(rows, cols), model->weights().lm_head.matrix(), out, pool);
 }
 

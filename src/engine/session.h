@@ -1,7 +1,7 @@
-// One sequence in a model: its tokens so far and its latent KV cache (MLA: kv_lora_rank + qk_rope_head_dim numbers
-// per token and layer, normed and rotated; FP32 here). Prompts run in the expanded form, single tokens in the
-// absorbed form (DeepSeek-V2 report, appendix C); both give the reference's logits. Not thread-safe: the engine's
-// thread owns it; the model is immutable and shared.
+// One sequence in a model: its tokens so far and its latent KV cache (MLA: kv_lora_rank + qk_rope_head_dim
+// numbers per token and layer, normed and rotated; FP32 here). Prompts run in the expanded form, single
+// tokens in the absorbed form (DeepSeek-V2 report, appendix C); both give the reference's logits. Not
+// thread-safe: the engine's thread owns it; the model is immutable and shared.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ class LoadedModel {
   const model::ModelConfig& config() const { return store_.config(); }
   const model::ModelWeights& weights() const { return store_.weights(); }
   int64_t parameter_count() const { return store_.parameter_count(); }  // the MTP module included
-  int64_t active_parameter_count() const;  // matrices that one token is multiplied with, and its embedding row
+  int64_t active_parameter_count()
+      const;  // matrices that one token is multiplied with, and its embedding row
 
  private:
   explicit LoadedModel(const model::ModelConfig& config) : store_(config) {}
@@ -41,12 +42,13 @@ class Session {
   int64_t context_tokens() const;
 
   // Appends tokens (at least one, as many as fit the context). Returns the logits after the last one,
-  // [vocab_size], valid until the next call. One token alone takes the absorbed form, several the expanded one.
+  // [vocab_size], valid until the next call. One token alone takes the absorbed form, several the expanded
+  // one.
   std::span<const float> append(std::span<const int32_t> tokens);
 
-  // The same, with the logits of every position into `logits` [tokens, vocab_size] (prefill), and, where `mtp_logits`
-  // has rows, those of the MTP module [tokens - 1, vocab_size] (row i predicts token i + 2; needs position 0 and a
-  // model with the module).
+  // The same, with the logits of every position into `logits` [tokens, vocab_size] (prefill), and, where
+  // `mtp_logits` has rows, those of the MTP module [tokens - 1, vocab_size] (row i predicts token i + 2;
+  // needs position 0 and a model with the module).
   void append_all(std::span<const int32_t> tokens, tensor::Matrix logits, tensor::Matrix mtp_logits = {});
 
  private:

@@ -11,8 +11,8 @@
 namespace hadal::model {
 
 enum class ScoringFunc { kSoftmax, kSigmoid };
-// greedy: plain top-k. group_limited_greedy: groups ranked by their best score (V2). noaux_tc: groups ranked by the
-// sum of their two best biased scores, selection by biased scores (V3).
+// greedy: plain top-k. group_limited_greedy: groups ranked by their best score (V2). noaux_tc: groups ranked
+// by the sum of their two best biased scores, selection by biased scores (V3).
 enum class TopkMethod { kGreedy, kGroupLimitedGreedy, kNoauxTc };
 
 struct YarnScaling {  // config.json rope_scaling with type "yarn"
@@ -62,12 +62,13 @@ struct ModelConfig {
   bool is_moe_layer(int64_t layer) const {
     return n_routed_experts > 0 && layer >= first_k_dense_replace && layer % moe_layer_freq == 0;
   }
-  // Weights that one token is multiplied with in the main model (embedding look-up and norms excluded): the N of
-  // "6 N FLOP per trained token".
+  // Weights that one token is multiplied with in the main model (embedding look-up and norms excluded): the N
+  // of "6 N FLOP per trained token".
   int64_t active_matmul_parameters() const;
 };
 
-// Throws Error{kBadInput or kUnsupported} "[config] <where>: <key>: ..." for a missing, contradictory or unsupported value.
+// Throws Error{kBadInput or kUnsupported} "[config] <where>: <key>: ..." for a missing, contradictory or
+// unsupported value.
 ModelConfig parse_config(const base::Json& json, const std::string& where);
 ModelConfig load_config(const std::string& model_directory);
 base::Json config_to_json(const ModelConfig& config);

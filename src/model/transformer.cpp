@@ -24,13 +24,14 @@ struct Transformer::Impl {
   MlaConstants constants;
 
   // Activations of one pass, kept between steps so that a step allocates little.
-  std::deque<tensor::Buffer> streams;  // [layers + 1] of [M, hidden]: each layer's input, then the last output
-  std::deque<BlockActivations> blocks;  // [layers + 1]: the MTP module's last
-  tensor::Buffer final_normed, final_inv_rms;                       // [M, hidden], [M]
-  tensor::Buffer logits;                                            // [kLogitRows, vocab]
-  tensor::Buffer losses;                                            // [M]
-  tensor::Buffer d_stream, d_final;                                 // [M, hidden]
-  tensor::Buffer mtp_embedding, mtp_in, mtp_inv_rms, mtp_hidden;     // see mtp_forward
+  std::deque<tensor::Buffer>
+      streams;  // [layers + 1] of [M, hidden]: each layer's input, then the last output
+  std::deque<BlockActivations> blocks;                            // [layers + 1]: the MTP module's last
+  tensor::Buffer final_normed, final_inv_rms;                     // [M, hidden], [M]
+  tensor::Buffer logits;                                          // [kLogitRows, vocab]
+  tensor::Buffer losses;                                          // [M]
+  tensor::Buffer d_stream, d_final;                               // [M, hidden]
+  tensor::Buffer mtp_embedding, mtp_in, mtp_inv_rms, mtp_hidden;  // see mtp_forward
   tensor::Buffer mtp_out, mtp_normed, mtp_normed_inv_rms, mtp_d_out;
 
   const ModelConfig& config() const { return store.config(); }
@@ -38,8 +39,8 @@ struct Transformer::Impl {
   void forward(const TokenBatch& batch, base::ThreadPool& pool);
   LossResult run(const TokenBatch& batch, const LossOptions& options, bool backward, base::ThreadPool& pool,
                  std::vector<float>* per_token);
-  double head_loss(tensor::ConstMatrix hidden, std::span<const int32_t> targets, float gradient_scale, bool backward,
-                   tensor::Matrix d_hidden, base::ThreadPool& pool);
+  double head_loss(tensor::ConstMatrix hidden, std::span<const int32_t> targets, float gradient_scale,
+                   bool backward, tensor::Matrix d_hidden, base::ThreadPool& pool);
   double mtp(const TokenBatch& batch, const LossOptions& options, bool backward, double& balance_loss,
              base::ThreadPool& pool);
   std::vector<int32_t> column_range(const TokenBatch& batch, int64_t first) const;
@@ -68,8 +69,8 @@ void Transformer::Impl::forward(const TokenBatch& batch, base::ThreadPool& pool)
   const auto inputs = column_range(batch, 0);
   ops::embedding(w.embed_tokens.matrix(), inputs, streams[0].view(rows, c.hidden_size), pool);
   for (size_t i = 0; i < layers; ++i) {
-    block_forward(c, w.layers[i], constants, streams[i].view(rows, c.hidden_size), batch.length, batch.document_start,
-                  blocks[i], streams[i + 1].view(rows, c.hidden_size), pool);
+    block_forward(c, w.layers[i], constants, streams[i].view(rows, c.hidden_size), batch.length,
+                  batch.document_start, blocks[i], streams[i + 1].view(rows, c.hidden_size), pool);
   }
   final_normed.resize(rows * c.hidden_size);
   final_inv_rms.resize(rows);
@@ -77,10 +78,11 @@ void Transformer::Impl::forward(const TokenBatch& batch, base::ThreadPool& pool)
                 final_normed.view(rows, c.hidden_size), final_inv_rms.data(), pool);
 }
 
-// Mean cross-entropy of hidden[M, hidden] through lm_head; with `backward`, d_hidden is set and lm_head's gradient
-// added. Fills `losses`.
-double Transformer::Impl::head_loss(tensor::ConstMatrix hidden, std::span<const int32_t> targets, float gradient_scale,
-                                    bool backward, tensor::Matrix d_hidden, base::ThreadPool& pool) {
+// Mean cross-entropy of hidden[M, hidden] through lm_head; with `backward`, d_hidden is set and lm_head's
+// gradient added. Fills `losses`.
+double Transformer::Impl::head_loss(tensor::ConstMatrix hidden, std::span<const int32_t> targets,
+                                    float gradient_scale, bool backward, tensor::Matrix d_hidden,
+                                    base::ThreadPool& pool) {
   const ModelConfig& c = config();
   const Weight& head = store.weights().lm_head;
   const int64_t counted = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t >= 0; });
@@ -93,8 +95,8 @@ double Transformer::Impl::head_loss(tensor::ConstMatrix hidden, std::span<const 
     const auto part = hidden.slice_rows(begin, rows);
     const auto out = logits.view(rows, c.vocab_size);
     ops::linear(part, head.matrix(), out, pool);
-    ops::cross_entropy(out, targets.subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)), scale, backward,
-                       losses.data() + begin, pool);
+    ops::cross_entropy(out, targets.subspan(static_cast<size_t>(begin), static_cast<size_t>(rows)), scale,
+                       backward, losses.data() + begin, pool);
     if (!backward) continue;
     ops::linear_backward_weight(out, part, head.gradient(), pool);
     ops::linear_backward_input(out, head.matrix(), d_hidden.slice_rows(begin, rows), pool);
@@ -104,21 +106,21 @@ double Transformer::Impl::head_loss(tensor::ConstMatrix hidden, std::span<const 
   return sum / static_cast<double>(counted);
 }
 
-// The MTP module (V3 eq. 21-25) on h = model.norm's output and the embedding of the next token; adds its gradient of
-// h to d_final and of the embedding to the table.
-double Transformer::Impl::mtp(const TokenBatch& batch, const LossOptions& options, bool backward, double& balance_loss,
-                              base::ThreadPool& pool) {
+// The MTP module (V3 eq. 21-25) on h = model.norm's output and the embedding of the next token; adds its
+// gradient of h to d_final and of the embedding to the table.
+double Transformer::Impl::mtp(const TokenBatch& batch, const LossOptions& options, bool backward,
+                              double& balance_loss, base::ThreadPool& pool) {
   const ModelConfig& c = config();
   const MtpWeights& w = *store.weights().mtp;
   const Weight& table = store.weights().embed_tokens;
   const int64_t rows = batch.rows * batch.length, hidden = c.hidden_size;
   BlockActivations& block = blocks.back();
-  mtp_embedding.resize(rows * hidden);      // [M, hidden]
-  mtp_in.resize(rows * 2 * hidden);         // [M, 2 * hidden]: [enorm(embedding); hnorm(h)]
-  mtp_inv_rms.resize(2 * rows);             // of the two norms
-  mtp_hidden.resize(rows * hidden);         // the block's input
-  mtp_out.resize(rows * hidden);            // its output
-  mtp_normed.resize(rows * hidden);         // after shared_head.norm
+  mtp_embedding.resize(rows * hidden);  // [M, hidden]
+  mtp_in.resize(rows * 2 * hidden);     // [M, 2 * hidden]: [enorm(embedding); hnorm(h)]
+  mtp_inv_rms.resize(2 * rows);         // of the two norms
+  mtp_hidden.resize(rows * hidden);     // the block's input
+  mtp_out.resize(rows * hidden);        // its output
+  mtp_normed.resize(rows * hidden);     // after shared_head.norm
   mtp_normed_inv_rms.resize(rows);
   const auto next = column_range(batch, 1);
   auto targets = column_range(batch, 2);  // the last of each row is unknown: -1
@@ -149,13 +151,13 @@ double Transformer::Impl::mtp(const TokenBatch& batch, const LossOptions& option
   tensor::Buffer d_buffer(rows * hidden), d_in_buffer(rows * 2 * hidden), d_embedding_buffer(rows * hidden);
   d_buffer.zero();
   d_embedding_buffer.zero();
-  const auto d = d_buffer.view(rows, hidden);                      // gradient of the block's output, then input
-  const auto d_in = d_in_buffer.view(rows, 2 * hidden);            // [M, 2 * hidden]
+  const auto d = d_buffer.view(rows, hidden);            // gradient of the block's output, then input
+  const auto d_in = d_in_buffer.view(rows, 2 * hidden);  // [M, 2 * hidden]
   const auto d_embedding = d_embedding_buffer.view(rows, hidden);  // [M, hidden]
   ops::rms_norm_backward(out, w.shared_head_norm.value, mtp_normed_inv_rms.data(), d_normed, d,
                          w.shared_head_norm.grad, pool);
-  balance_loss += block_backward(c, w.block, constants, block_in, batch.length, batch.document_start, block, d,
-                                 balance, pool);
+  balance_loss += block_backward(c, w.block, constants, block_in, batch.length, batch.document_start, block,
+                                 d, balance, pool);
   ops::linear_backward_weight(d, in, w.eh_proj.gradient(), pool);
   ops::linear_backward_input(d, w.eh_proj.matrix(), d_in, pool);
   ops::rms_norm_backward(embedding, w.enorm.value, enorm_inv_rms, d_in.slice_cols(0, hidden), d_embedding,
@@ -175,7 +177,8 @@ LossResult Transformer::Impl::run(const TokenBatch& batch, const LossOptions& op
   HADAL_CHECK(!backward || store.gradients().size() > 0);
   for (const int32_t token : batch.tokens) {
     if (token < 0 || token >= c.vocab_size) {
-      throw_error(ErrorCode::kBadInput, "[model] token {} is outside the vocabulary of {}", token, c.vocab_size);
+      throw_error(ErrorCode::kBadInput, "[model] token {} is outside the vocabulary of {}", token,
+                  c.vocab_size);
     }
   }
   forward(batch, pool);
@@ -185,7 +188,8 @@ LossResult Transformer::Impl::run(const TokenBatch& batch, const LossOptions& op
   d_final.resize(rows * hidden);
   const auto d = d_final.view(rows, hidden);
   const auto targets = column_range(batch, 1);
-  result.loss = head_loss(final_normed.view(rows, hidden), targets, options.gradient_scale, backward, d, pool);
+  result.loss =
+      head_loss(final_normed.view(rows, hidden), targets, options.gradient_scale, backward, d, pool);
   if (per_token != nullptr) per_token->assign(losses.data(), losses.data() + rows);
   const bool with_mtp = w.mtp.has_value() && options.mtp_weight > 0;
   if (with_mtp) result.mtp_loss = mtp(batch, options, backward, result.balance_loss, pool);
@@ -208,11 +212,12 @@ LossResult Transformer::Impl::run(const TokenBatch& batch, const LossOptions& op
   d_stream.resize(rows * hidden);
   d_stream.zero();
   const auto stream_gradient = d_stream.view(rows, hidden);
-  ops::rms_norm_backward(streams[layers].view(rows, hidden), w.norm.value, final_inv_rms.data(), d, stream_gradient,
-                         w.norm.grad, pool);
+  ops::rms_norm_backward(streams[layers].view(rows, hidden), w.norm.value, final_inv_rms.data(), d,
+                         stream_gradient, w.norm.grad, pool);
   for (size_t i = layers; i-- > 0;) {
-    result.balance_loss += block_backward(c, w.layers[i], constants, streams[i].view(rows, hidden), batch.length,
-                                          batch.document_start, blocks[i], stream_gradient, balance, pool);
+    result.balance_loss +=
+        block_backward(c, w.layers[i], constants, streams[i].view(rows, hidden), batch.length,
+                       batch.document_start, blocks[i], stream_gradient, balance, pool);
   }
   ops::embedding_backward(stream_gradient, column_range(batch, 0), w.embed_tokens.gradient(), pool);
   return result;
@@ -248,7 +253,8 @@ void Transformer::zero_gradients(base::ThreadPool& pool) {
   });
 }
 
-LossResult Transformer::forward_backward(const TokenBatch& batch, const LossOptions& options, base::ThreadPool& pool) {
+LossResult Transformer::forward_backward(const TokenBatch& batch, const LossOptions& options,
+                                         base::ThreadPool& pool) {
   return impl_->run(batch, options, /*backward=*/true, pool, nullptr);
 }
 

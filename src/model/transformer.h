@@ -16,8 +16,8 @@
 namespace hadal::model {
 
 // rows sequences of `length` inputs; tokens is [rows, length + 1]: inputs are [:, :-1], targets [:, 1:]. With
-// `document_start` (empty, or [rows, length]: the position where the token's document begins) attention does not
-// cross documents.
+// `document_start` (empty, or [rows, length]: the position where the token's document begins) attention does
+// not cross documents.
 struct TokenBatch {
   int64_t rows = 0;
   int64_t length = 0;
@@ -26,9 +26,9 @@ struct TokenBatch {
 };
 
 struct LossOptions {
-  float mtp_weight = 0;          // lambda of V3 eq. 25; 0 skips the MTP module
+  float mtp_weight = 0;              // lambda of V3 eq. 25; 0 skips the MTP module
   float sequence_balance_alpha = 0;  // alpha of V3 eq. 17
-  float gradient_scale = 1;      // 1 / micro-batches of a step
+  float gradient_scale = 1;          // 1 / micro-batches of a step
 };
 
 struct LossResult {
@@ -62,8 +62,8 @@ class Transformer {
   LossResult evaluate(const TokenBatch& batch, const LossOptions& options, base::ThreadPool& pool,
                       std::vector<float>* per_token = nullptr);
 
-  // The routing biases [n_routed_experts] of each MoE layer, in the order of LossResult::expert_load; empty for
-  // models without them.
+  // The routing biases [n_routed_experts] of each MoE layer, in the order of LossResult::expert_load; empty
+  // for models without them.
   std::vector<std::span<float>> routing_biases();
 
  private:

@@ -12,11 +12,12 @@ namespace {
 
 using tensor::Shape;
 
-// Walks over the weights of a config in checkpoint order. The first walk declares (names, shapes, offsets), the
-// second binds the places of ModelWeights to memory.
+// Walks over the weights of a config in checkpoint order. The first walk declares (names, shapes, offsets),
+// the second binds the places of ModelWeights to memory.
 class Walk {
  public:
-  Walk(const ModelConfig& config, std::vector<Parameter>& parameters, std::vector<int64_t>& offsets, bool declare)
+  Walk(const ModelConfig& config, std::vector<Parameter>& parameters, std::vector<int64_t>& offsets,
+       bool declare)
       : config_(config), parameters_(parameters), offsets_(offsets), declare_(declare) {}
 
   int64_t total() const { return total_; }
@@ -28,8 +29,9 @@ class Walk {
       w.layers.push_back(block("model.layers." + std::to_string(layer) + ".", config_.is_moe_layer(layer)));
     }
     w.norm = add("model.norm.weight", {config_.hidden_size});
-    w.lm_head = config_.tie_word_embeddings ? w.embed_tokens
-                                            : add("lm_head.weight", {config_.vocab_size, config_.hidden_size});
+    w.lm_head = config_.tie_word_embeddings
+                    ? w.embed_tokens
+                    : add("lm_head.weight", {config_.vocab_size, config_.hidden_size});
     if (config_.num_nextn_predict_layers > 0) w.mtp = mtp();
     return w;
   }
@@ -101,8 +103,10 @@ class Walk {
     w.input_layernorm = add(prefix + "input_layernorm.weight", {config_.hidden_size});
     w.post_attention_layernorm = add(prefix + "post_attention_layernorm.weight", {config_.hidden_size});
     w.self_attn = attention(prefix + "self_attn.");
-    if (is_moe) w.moe = moe(prefix + "mlp.");
-    else w.mlp = mlp(prefix + "mlp.", config_.intermediate_size);
+    if (is_moe)
+      w.moe = moe(prefix + "mlp.");
+    else
+      w.mlp = mlp(prefix + "mlp.", config_.intermediate_size);
     return w;
   }
 

@@ -1,5 +1,5 @@
-// The weights of a DeepSeek V2/V3 model by place, and the store that owns them under their checkpoint names. Used by
-// training (with gradients) and by inference (without).
+// The weights of a DeepSeek V2/V3 model by place, and the store that owns them under their checkpoint names.
+// Used by training (with gradients) and by inference (without).
 #pragma once
 
 #include <cstdint>
@@ -35,12 +35,12 @@ struct Weight {
 };
 
 struct AttentionWeights {
-  Weight q_proj;                            // [heads * qk_head_dim, hidden], without q LoRA
+  Weight q_proj;                             // [heads * qk_head_dim, hidden], without q LoRA
   Weight q_a_proj, q_a_layernorm, q_b_proj;  // with it
-  Weight kv_a_proj_with_mqa;                // [kv_lora_rank + qk_rope_head_dim, hidden]
-  Weight kv_a_layernorm;                    // [kv_lora_rank]
-  Weight kv_b_proj;                         // [heads * (qk_nope_head_dim + v_head_dim), kv_lora_rank]
-  Weight o_proj;                            // [hidden, heads * v_head_dim]
+  Weight kv_a_proj_with_mqa;                 // [kv_lora_rank + qk_rope_head_dim, hidden]
+  Weight kv_a_layernorm;                     // [kv_lora_rank]
+  Weight kv_b_proj;                          // [heads * (qk_nope_head_dim + v_head_dim), kv_lora_rank]
+  Weight o_proj;                             // [hidden, heads * v_head_dim]
 };
 
 struct MlpWeights {
@@ -62,7 +62,8 @@ struct BlockWeights {
   MlpWeights mlp;
 };
 
-// The multi-token-prediction module, "layer" num_hidden_layers of the checkpoint. Embedding and head are shared.
+// The multi-token-prediction module, "layer" num_hidden_layers of the checkpoint. Embedding and head are
+// shared.
 struct MtpWeights {
   Weight enorm, hnorm, eh_proj, shared_head_norm;
   BlockWeights block;

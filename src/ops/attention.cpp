@@ -50,8 +50,8 @@ Scratch& scratch() {
 
 }  // namespace
 
-void attention(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe, Matrix out, float* lse,
-               base::ThreadPool& pool) {
+void attention(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe, Matrix out,
+               float* lse, base::ThreadPool& pool) {
   check_shapes(s, q, kv, k_pe);
   HADAL_CHECK(out.rows == q.rows && out.cols == s.heads * s.v);
   const int64_t qk = s.nope + s.rope;
@@ -67,8 +67,8 @@ void attention(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatr
       const int64_t rows = std::min(kQueryBlock, s.queries - begin);
       const int64_t visible = past + begin + rows;  // keys that the block's last query sees
       const int64_t q_row = sequence * s.queries + begin;
-      kernels::gemm(kernels::gemm_nt(q.row(q_row) + head * qk, q.stride, t.keys.data(), qk, t.scores.data(), visible,
-                                     rows, visible, qk));
+      kernels::gemm(kernels::gemm_nt(q.row(q_row) + head * qk, q.stride, t.keys.data(), qk, t.scores.data(),
+                                     visible, rows, visible, qk));
       for (int64_t i = 0; i < rows; ++i) {
         float* row = t.scores.data() + i * visible;
         const int64_t last = past + begin + i;
@@ -79,15 +79,15 @@ void attention(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatr
         std::fill(row, row + first, 0.0f);
         std::fill(row + last + 1, row + visible, 0.0f);
       }
-      kernels::gemm(kernels::gemm_nn(t.scores.data(), visible, v, kv.stride, out.row(q_row) + head * s.v, out.stride,
-                                     rows, s.v, visible));
+      kernels::gemm(kernels::gemm_nn(t.scores.data(), visible, v, kv.stride, out.row(q_row) + head * s.v,
+                                     out.stride, rows, s.v, visible));
     }
   });
 }
 
-void attention_backward(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe, ConstMatrix out,
-                        const float* lse, ConstMatrix dout, Matrix dq, Matrix dkv, Matrix dk_pe,
-                        base::ThreadPool& pool) {
+void attention_backward(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe,
+                        ConstMatrix out, const float* lse, ConstMatrix dout, Matrix dq, Matrix dkv,
+                        Matrix dk_pe, base::ThreadPool& pool) {
   check_shapes(s, q, kv, k_pe);
   HADAL_CHECK(s.queries == s.keys && dout.rows == q.rows && dq.rows == q.rows && dkv.rows == kv.rows);
   const int64_t qk = s.nope + s.rope;
@@ -112,9 +112,10 @@ void attention_backward(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, 
       const int64_t q_row = sequence * s.queries + begin;
       const float* q_head = q.row(q_row) + head * qk;
       const float* dout_head = dout.row(q_row) + head * s.v;
-      kernels::gemm(kernels::gemm_nt(q_head, q.stride, t.keys.data(), qk, t.scores.data(), visible, rows, visible, qk));
-      kernels::gemm(kernels::gemm_nt(dout_head, dout.stride, v, kv.stride, t.dscores.data(), visible, rows, visible,
-                                     s.v));
+      kernels::gemm(
+          kernels::gemm_nt(q_head, q.stride, t.keys.data(), qk, t.scores.data(), visible, rows, visible, qk));
+      kernels::gemm(kernels::gemm_nt(dout_head, dout.stride, v, kv.stride, t.dscores.data(), visible, rows,
+                                     visible, s.v));
       for (int64_t i = 0; i < rows; ++i) {
         float* p = t.scores.data() + i * visible;
         float* dp = t.dscores.data() + i * visible;
@@ -122,19 +123,19 @@ void attention_backward(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, 
         const int64_t first = first_key(s, sequence, last);
         const float delta =
             kernels::dot(dout.row(q_row + i) + head * s.v, out.row(q_row + i) + head * s.v, s.v);
-        kernels::attention_probabilities_backward(p + first, dp + first, s.scale, lse[(q_row + i) * s.heads + head],
-                                                  delta, last + 1 - first);
+        kernels::attention_probabilities_backward(p + first, dp + first, s.scale,
+                                                  lse[(q_row + i) * s.heads + head], delta, last + 1 - first);
         std::fill(p, p + first, 0.0f);
         std::fill(dp, dp + first, 0.0f);
         std::fill(p + last + 1, p + visible, 0.0f);
         std::fill(dp + last + 1, dp + visible, 0.0f);
       }
-      kernels::gemm(kernels::gemm_nn(t.dscores.data(), visible, t.keys.data(), qk, dq.row(q_row) + head * qk, dq.stride,
-                                     rows, qk, visible));
-      kernels::gemm(kernels::gemm_tn(t.dscores.data(), visible, q_head, q.stride, t.dkeys.data(), qk, visible, qk, rows,
-                                     true));
-      kernels::gemm(kernels::gemm_tn(t.scores.data(), visible, dout_head, dout.stride, dv, dkv.stride, visible, s.v,
-                                     rows, true));
+      kernels::gemm(kernels::gemm_nn(t.dscores.data(), visible, t.keys.data(), qk, dq.row(q_row) + head * qk,
+                                     dq.stride, rows, qk, visible));
+      kernels::gemm(kernels::gemm_tn(t.dscores.data(), visible, q_head, q.stride, t.dkeys.data(), qk, visible,
+                                     qk, rows, true));
+      kernels::gemm(kernels::gemm_tn(t.scores.data(), visible, dout_head, dout.stride, dv, dkv.stride,
+                                     visible, s.v, rows, true));
     }
     for (int64_t j = 0; j < s.keys; ++j) {
       const float* from = t.dkeys.data() + j * qk;

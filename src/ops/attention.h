@@ -28,15 +28,15 @@ struct AttentionShape {
   std::span<const int32_t> document_start;
 };
 
-// q [sequences * queries, heads * (nope + rope)], rotated. kv [sequences * keys, heads * (nope + v)]: k and v of
-// each head side by side, as kv_b_proj gives them. k_pe [sequences * keys, rope], rotated, shared by the heads.
-// out [sequences * queries, heads * v]. lse [sequences * queries, heads], or null.
-void attention(const AttentionShape& shape, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe, Matrix out, float* lse,
-               base::ThreadPool& pool);
+// q [sequences * queries, heads * (nope + rope)], rotated. kv [sequences * keys, heads * (nope + v)]: k and v
+// of each head side by side, as kv_b_proj gives them. k_pe [sequences * keys, rope], rotated, shared by the
+// heads. out [sequences * queries, heads * v]. lse [sequences * queries, heads], or null.
+void attention(const AttentionShape& shape, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe, Matrix out,
+               float* lse, base::ThreadPool& pool);
 
 // Needs queries == keys. Writes dq, dkv (shapes of q, kv) and adds to dk_pe.
-void attention_backward(const AttentionShape& shape, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe, ConstMatrix out,
-                        const float* lse, ConstMatrix dout, Matrix dq, Matrix dkv, Matrix dk_pe,
-                        base::ThreadPool& pool);
+void attention_backward(const AttentionShape& shape, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe,
+                        ConstMatrix out, const float* lse, ConstMatrix dout, Matrix dq, Matrix dkv,
+                        Matrix dk_pe, base::ThreadPool& pool);
 
 }  // namespace hadal::ops

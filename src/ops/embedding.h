@@ -15,6 +15,7 @@ using tensor::Matrix;
 // out[i] = table[ids[i]]; ids in [0, table.rows).
 void embedding(ConstMatrix table, std::span<const int32_t> ids, Matrix out, base::ThreadPool& pool);
 // dtable[ids[i]] += dout[i], in the order of i.
-void embedding_backward(ConstMatrix dout, std::span<const int32_t> ids, Matrix dtable, base::ThreadPool& pool);
+void embedding_backward(ConstMatrix dout, std::span<const int32_t> ids, Matrix dtable,
+                        base::ThreadPool& pool);
 
 }  // namespace hadal::ops

@@ -47,13 +47,14 @@ void dispatch_backward(const ExpertOrder& order, ConstMatrix dslots, Matrix dx, 
   });
 }
 
-void combine(const ExpertOrder& order, ConstMatrix slots, ConstMatrix weights, Matrix out, base::ThreadPool& pool) {
+void combine(const ExpertOrder& order, ConstMatrix slots, ConstMatrix weights, Matrix out,
+             base::ThreadPool& pool) {
   const int64_t top_k = weights.cols;
   base::parallel_for(pool, out.rows, kChunkRows, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t j = 0; j < top_k; ++j) {
-        kernels::axpy(weights.row(t)[j], slots.row(order.token_slot[static_cast<size_t>(t * top_k + j)]), out.row(t),
-                      out.cols);
+        kernels::axpy(weights.row(t)[j], slots.row(order.token_slot[static_cast<size_t>(t * top_k + j)]),
+                      out.row(t), out.cols);
       }
     }
   });

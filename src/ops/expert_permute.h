@@ -29,7 +29,8 @@ void dispatch(const ExpertOrder& order, ConstMatrix x, Matrix slots, base::Threa
 void dispatch_backward(const ExpertOrder& order, ConstMatrix dslots, Matrix dx, base::ThreadPool& pool);
 
 // out[t] += sum_j weights[t, j] * slots[token_slot[t, j]]
-void combine(const ExpertOrder& order, ConstMatrix slots, ConstMatrix weights, Matrix out, base::ThreadPool& pool);
+void combine(const ExpertOrder& order, ConstMatrix slots, ConstMatrix weights, Matrix out,
+             base::ThreadPool& pool);
 // dslots[s] = weight * dout[t]; dweights[t, j] = dot(dout[t], slots[s])
 void combine_backward(const ExpertOrder& order, ConstMatrix slots, ConstMatrix weights, ConstMatrix dout,
                       Matrix dslots, Matrix dweights, base::ThreadPool& pool);

@@ -9,7 +9,8 @@ namespace {
 constexpr int64_t kChunkRows = 64;
 }
 
-void rms_norm(ConstMatrix x, const float* weight, double eps, Matrix y, float* inv_rms, base::ThreadPool& pool) {
+void rms_norm(ConstMatrix x, const float* weight, double eps, Matrix y, float* inv_rms,
+              base::ThreadPool& pool) {
   HADAL_CHECK(x.rows == y.rows && x.cols == y.cols);
   base::parallel_for(pool, x.rows, kChunkRows, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -10,7 +10,8 @@ using tensor::ConstMatrix;
 using tensor::Matrix;
 
 // x, y [M, N]; weight [N]; inv_rms [M], kept for the backward pass (null when there is none).
-void rms_norm(ConstMatrix x, const float* weight, double eps, Matrix y, float* inv_rms, base::ThreadPool& pool);
+void rms_norm(ConstMatrix x, const float* weight, double eps, Matrix y, float* inv_rms,
+              base::ThreadPool& pool);
 
 // dx[M, N] += gradient through the norm; dweight[N] += its weight's. Sums in chunks of fixed size.
 void rms_norm_backward(ConstMatrix x, const float* weight, const float* inv_rms, ConstMatrix dy, Matrix dx,

@@ -114,7 +114,8 @@ void route_backward(const RouterOptions& o, const Routing& r, ConstMatrix dweigh
         for (int64_t j = 0; j < o.top_k; ++j) sum += scores[chosen[j]];
         for (int64_t j = 0; j < o.top_k; ++j) dot += dw[j] * scores[chosen[j]] / sum;
       }
-      for (int64_t j = 0; j < o.top_k; ++j) dscores[static_cast<size_t>(chosen[j])] = o.scale * (dw[j] - dot) / sum;
+      for (int64_t j = 0; j < o.top_k; ++j)
+        dscores[static_cast<size_t>(chosen[j])] = o.scale * (dw[j] - dot) / sum;
       std::fill_n(dlogits.row(t), o.experts, 0.0f);
       scores_backward(o, scores, dscores.data(), dlogits.row(t));
     }

@@ -16,15 +16,17 @@ void copy(tensor::ConstMatrix from, tensor::Matrix to, base::ThreadPool& pool) {
 
 }  // namespace
 
-void feed_forward(const ModelConfig& config, const BlockWeights& w, tensor::ConstMatrix x, BlockActivations& a,
-                  tensor::Matrix y, base::ThreadPool& pool) {
-  if (w.moe) moe_forward(config, *w.moe, x, a.moe, y, pool);
-  else mlp_forward(w.mlp, x, a.mlp, y, pool);
+void feed_forward(const ModelConfig& config, const BlockWeights& w, tensor::ConstMatrix x,
+                  BlockActivations& a, tensor::Matrix y, base::ThreadPool& pool) {
+  if (w.moe)
+    moe_forward(config, *w.moe, x, a.moe, y, pool);
+  else
+    mlp_forward(w.mlp, x, a.mlp, y, pool);
 }
 
 void block_forward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
-                   tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start, BlockActivations& a,
-                   tensor::Matrix y, base::ThreadPool& pool) {
+                   tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
+                   BlockActivations& a, tensor::Matrix y, base::ThreadPool& pool) {
   const int64_t rows = x.rows, hidden = x.cols;
   for (auto* buffer : {&a.attention_in, &a.middle, &a.mlp_in}) buffer->resize(rows * hidden);
   a.attention_inv_rms.resize(rows);
@@ -32,32 +34,37 @@ void block_forward(const ModelConfig& config, const BlockWeights& w, const MlaCo
   const auto attention_in = a.attention_in.view(rows, hidden);
   const auto middle = a.middle.view(rows, hidden);
   const auto mlp_in = a.mlp_in.view(rows, hidden);
-  ops::rms_norm(x, w.input_layernorm.value, config.rms_norm_eps, attention_in, a.attention_inv_rms.data(), pool);
+  ops::rms_norm(x, w.input_layernorm.value, config.rms_norm_eps, attention_in, a.attention_inv_rms.data(),
+                pool);
   copy(x, middle, pool);
   mla_forward(config, w.self_attn, constants, attention_in, length, document_start, a.mla, middle, pool);
-  ops::rms_norm(middle, w.post_attention_layernorm.value, config.rms_norm_eps, mlp_in, a.mlp_inv_rms.data(), pool);
+  ops::rms_norm(middle, w.post_attention_layernorm.value, config.rms_norm_eps, mlp_in, a.mlp_inv_rms.data(),
+                pool);
   copy(middle, y, pool);
   feed_forward(config, w, mlp_in, a, y, pool);
 }
 
 double block_backward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
                       tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
-                      BlockActivations& a, tensor::Matrix d, const BalanceLoss& balance, base::ThreadPool& pool) {
+                      BlockActivations& a, tensor::Matrix d, const BalanceLoss& balance,
+                      base::ThreadPool& pool) {
   const int64_t rows = x.rows, hidden = x.cols;
   tensor::Buffer buffer(rows * hidden);
   const auto d_normed = buffer.view(rows, hidden);  // [M, hidden]: gradient of a norm's output
   buffer.zero();
   double balance_loss = 0;
   const auto mlp_in = a.mlp_in.view(rows, hidden);
-  if (w.moe) balance_loss = moe_backward(config, *w.moe, mlp_in, a.moe, d, d_normed, balance, pool);
-  else mlp_backward(w.mlp, mlp_in, a.mlp, d, d_normed, pool);
-  ops::rms_norm_backward(a.middle.view(rows, hidden), w.post_attention_layernorm.value, a.mlp_inv_rms.data(), d_normed,
-                         d, w.post_attention_layernorm.grad, pool);
+  if (w.moe)
+    balance_loss = moe_backward(config, *w.moe, mlp_in, a.moe, d, d_normed, balance, pool);
+  else
+    mlp_backward(w.mlp, mlp_in, a.mlp, d, d_normed, pool);
+  ops::rms_norm_backward(a.middle.view(rows, hidden), w.post_attention_layernorm.value, a.mlp_inv_rms.data(),
+                         d_normed, d, w.post_attention_layernorm.grad, pool);
   buffer.zero();
-  mla_backward(config, w.self_attn, constants, a.attention_in.view(rows, hidden), length, document_start, a.mla, d,
-               d_normed, pool);
-  ops::rms_norm_backward(x, w.input_layernorm.value, a.attention_inv_rms.data(), d_normed, d, w.input_layernorm.grad,
-                         pool);
+  mla_backward(config, w.self_attn, constants, a.attention_in.view(rows, hidden), length, document_start,
+               a.mla, d, d_normed, pool);
+  ops::rms_norm_backward(x, w.input_layernorm.value, a.attention_inv_rms.data(), d_normed, d,
+                         w.input_layernorm.grad, pool);
   return balance_loss;
 }
 

@@ -23,15 +23,16 @@ struct BlockActivations {
 
 // x, y [sequences * length, hidden].
 void block_forward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
-                   tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start, BlockActivations& a,
-                   tensor::Matrix y, base::ThreadPool& pool);
+                   tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
+                   BlockActivations& a, tensor::Matrix y, base::ThreadPool& pool);
 // d: the gradient of y, replaced by that of x. Returns the balance loss. Uses up the activations.
 double block_backward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
                       tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
-                      BlockActivations& a, tensor::Matrix d, const BalanceLoss& balance, base::ThreadPool& pool);
+                      BlockActivations& a, tensor::Matrix d, const BalanceLoss& balance,
+                      base::ThreadPool& pool);
 
 // y += feed_forward(x) of either kind.
-void feed_forward(const ModelConfig& config, const BlockWeights& w, tensor::ConstMatrix x, BlockActivations& a,
-                  tensor::Matrix y, base::ThreadPool& pool);
+void feed_forward(const ModelConfig& config, const BlockWeights& w, tensor::ConstMatrix x,
+                  BlockActivations& a, tensor::Matrix y, base::ThreadPool& pool);
 
 }  // namespace hadal::model

@@ -39,8 +39,8 @@ void turn(const ModelConfig& c, tensor::Matrix q, tensor::Matrix k_pe, int64_t f
   });
 }
 
-ops::AttentionShape attention_shape(const ModelConfig& c, const MlaConstants& constants, int64_t rows, int64_t length,
-                                    std::span<const int32_t> document_start) {
+ops::AttentionShape attention_shape(const ModelConfig& c, const MlaConstants& constants, int64_t rows,
+                                    int64_t length, std::span<const int32_t> document_start) {
   ops::AttentionShape s;
   s.sequences = rows / length;
   s.queries = s.keys = length;
@@ -88,15 +88,15 @@ void mla_project(const ModelConfig& c, const AttentionWeights& w, const MlaConst
   }
   const auto kv_a = a.kv_a.view(rows, latent + c.qk_rope_head_dim);
   ops::linear(x, w.kv_a_proj_with_mqa.matrix(), kv_a, pool);
-  ops::rms_norm(kv_a.slice_cols(0, latent), w.kv_a_layernorm.value, c.rms_norm_eps, a.kv_a_normed.view(rows, latent),
-                a.kv_a_inv_rms.data(), pool);
+  ops::rms_norm(kv_a.slice_cols(0, latent), w.kv_a_layernorm.value, c.rms_norm_eps,
+                a.kv_a_normed.view(rows, latent), a.kv_a_inv_rms.data(), pool);
   turn(c, q, kv_a.slice_cols(latent, c.qk_rope_head_dim), first_position, length, pool,
        [&](float* values, int64_t position) { constants.rope.rotate(values, position); });
 }
 
-void mla_forward(const ModelConfig& c, const AttentionWeights& w, const MlaConstants& constants, tensor::ConstMatrix x,
-                 int64_t length, std::span<const int32_t> document_start, MlaActivations& a, tensor::Matrix y,
-                 base::ThreadPool& pool) {
+void mla_forward(const ModelConfig& c, const AttentionWeights& w, const MlaConstants& constants,
+                 tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
+                 MlaActivations& a, tensor::Matrix y, base::ThreadPool& pool) {
   const int64_t rows = x.rows, latent = c.kv_lora_rank;
   HADAL_CHECK(rows % length == 0 && constants.rope.positions() >= length);
   mla_project(c, w, constants, x, 0, length, a, pool);
@@ -114,8 +114,8 @@ void mla_forward(const ModelConfig& c, const AttentionWeights& w, const MlaConst
 }
 
 void mla_backward(const ModelConfig& c, const AttentionWeights& w, const MlaConstants& constants,
-                  tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start, MlaActivations& a,
-                  tensor::ConstMatrix dy, tensor::Matrix dx, base::ThreadPool& pool) {
+                  tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
+                  MlaActivations& a, tensor::ConstMatrix dy, tensor::Matrix dx, base::ThreadPool& pool) {
   const int64_t rows = x.rows, latent = c.kv_lora_rank;
   const int64_t q_cols = c.num_attention_heads * c.qk_head_dim();
   const int64_t kv_cols = c.num_attention_heads * (c.qk_nope_head_dim + c.v_head_dim);
@@ -137,16 +137,16 @@ void mla_backward(const ModelConfig& c, const AttentionWeights& w, const MlaCons
 
   ops::linear_backward_weight(dy, heads_out, w.o_proj.gradient(), pool);
   ops::linear_backward_input(dy, w.o_proj.matrix(), dheads, pool);
-  ops::attention_backward(attention_shape(c, constants, rows, length, document_start), q, a.kv.view(rows, kv_cols),
-                          kv_a.slice_cols(latent, c.qk_rope_head_dim), heads_out, a.lse.data(), dheads, dq, dkv, dk_pe,
-                          pool);
+  ops::attention_backward(attention_shape(c, constants, rows, length, document_start), q,
+                          a.kv.view(rows, kv_cols), kv_a.slice_cols(latent, c.qk_rope_head_dim), heads_out,
+                          a.lse.data(), dheads, dq, dkv, dk_pe, pool);
   turn(c, dq, dk_pe, 0, length, pool,
        [&](float* values, int64_t position) { constants.rope.rotate_inverse(values, position); });
 
   ops::linear_backward_weight(dkv, kv_a_normed, w.kv_b_proj.gradient(), pool);
   ops::linear_backward_input(dkv, w.kv_b_proj.matrix(), kv_a_normed, pool);  // becomes its own gradient
-  ops::rms_norm_backward(kv_a.slice_cols(0, latent), w.kv_a_layernorm.value, a.kv_a_inv_rms.data(), kv_a_normed,
-                         dkv_a.slice_cols(0, latent), w.kv_a_layernorm.grad, pool);
+  ops::rms_norm_backward(kv_a.slice_cols(0, latent), w.kv_a_layernorm.value, a.kv_a_inv_rms.data(),
+                         kv_a_normed, dkv_a.slice_cols(0, latent), w.kv_a_layernorm.grad, pool);
   ops::linear_backward_weight(dkv_a, x, w.kv_a_proj_with_mqa.gradient(), pool);
   ops::linear_backward_input(dkv_a, w.kv_a_proj_with_mqa.matrix(), dx, pool, /*accumulate=*/true);
 
@@ -161,8 +161,8 @@ void mla_backward(const ModelConfig& c, const AttentionWeights& w, const MlaCons
   const auto dq_a = dq_a_buffer.view(rows, c.q_lora_rank);  // [M, q_lora_rank]
   ops::linear_backward_weight(dq, q_a_normed, w.q_b_proj.gradient(), pool);
   ops::linear_backward_input(dq, w.q_b_proj.matrix(), q_a_normed, pool);  // becomes its own gradient
-  ops::rms_norm_backward(a.q_a.view(rows, c.q_lora_rank), w.q_a_layernorm.value, a.q_a_inv_rms.data(), q_a_normed, dq_a,
-                         w.q_a_layernorm.grad, pool);
+  ops::rms_norm_backward(a.q_a.view(rows, c.q_lora_rank), w.q_a_layernorm.value, a.q_a_inv_rms.data(),
+                         q_a_normed, dq_a, w.q_a_layernorm.grad, pool);
   ops::linear_backward_weight(dq_a, x, w.q_a_proj.gradient(), pool);
   ops::linear_backward_input(dq_a, w.q_a_proj.matrix(), dx, pool, /*accumulate=*/true);
 }

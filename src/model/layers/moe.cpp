@@ -26,8 +26,8 @@ ops::RouterOptions router_options(const ModelConfig& c, const MoeWeights& w) {
 }
 
 // The experts' part of one of their two matrices, for the slots that each received.
-std::vector<ops::Group> expert_groups(const MoeWeights& w, const ops::ExpertOrder& order, Weight MlpWeights::* which,
-                                      bool with_gradients) {
+std::vector<ops::Group> expert_groups(const MoeWeights& w, const ops::ExpertOrder& order,
+                                      Weight MlpWeights::*which, bool with_gradients) {
   std::vector<ops::Group> groups;
   groups.reserve(w.experts.size());
   for (size_t e = 0; e < w.experts.size(); ++e) {
@@ -53,7 +53,8 @@ void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMa
   const auto logits = a.logits.view(tokens, config.n_routed_experts);
   ops::linear(x, w.gate.matrix(), logits, pool);
   ops::route(router_options(config, w), logits, a.routing, pool);
-  a.order = ops::sort_by_expert(a.routing.experts, tokens, config.num_experts_per_tok, config.n_routed_experts);
+  a.order =
+      ops::sort_by_expert(a.routing.experts, tokens, config.num_experts_per_tok, config.n_routed_experts);
 
   const auto inputs = a.slots.view(slots, x.cols);
   const auto gate_up = a.gate_up.view(slots, 2 * intermediate);
@@ -68,7 +69,8 @@ void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMa
 }
 
 double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMatrix x, MoeActivations& a,
-                    tensor::ConstMatrix dy, tensor::Matrix dx, const BalanceLoss& balance, base::ThreadPool& pool) {
+                    tensor::ConstMatrix dy, tensor::Matrix dx, const BalanceLoss& balance,
+                    base::ThreadPool& pool) {
   const int64_t tokens = x.rows, top_k = config.num_experts_per_tok, slots = tokens * top_k;
   const int64_t intermediate = config.moe_intermediate_size;
   const auto options = router_options(config, w);
@@ -80,7 +82,7 @@ double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::Cons
 
   if (!w.shared_experts.down_proj.empty()) mlp_backward(w.shared_experts, x, a.shared, dy, dx, pool);
 
-  tensor::Buffer dslots(slots * x.cols);        // [M * K, hidden]
+  tensor::Buffer dslots(slots * x.cols);         // [M * K, hidden]
   tensor::Buffer dhidden(slots * intermediate);  // [M * K, moe_intermediate]
   tensor::Buffer dweights(tokens * top_k);       // [M, K]
   const auto doutputs = dslots.view(slots, x.cols);
@@ -90,14 +92,15 @@ double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::Cons
                                dhidden.view(slots, intermediate), pool);
   ops::swiglu_backward(gate_up, dhidden.view(slots, intermediate), gate_up, pool);
   // The outputs are used up: their memory takes the inputs' gradient.
-  ops::grouped_linear_backward(gate_up, inputs, expert_groups(w, a.order, &MlpWeights::gate_up, true), outputs, pool);
+  ops::grouped_linear_backward(gate_up, inputs, expert_groups(w, a.order, &MlpWeights::gate_up, true),
+                               outputs, pool);
   ops::dispatch_backward(a.order, outputs, dx, pool);
 
   ops::route_backward(options, a.routing, dweights.view(tokens, top_k), logits, pool);
   double loss = 0;
   if (balance.alpha > 0) {
-    loss = ops::sequence_balance_loss(options, a.routing, balance.length, balance.alpha, balance.gradient_scale, logits,
-                                      pool);
+    loss = ops::sequence_balance_loss(options, a.routing, balance.length, balance.alpha,
+                                      balance.gradient_scale, logits, pool);
   }
   ops::linear_backward_weight(logits, x, w.gate.gradient(), pool);
   ops::linear_backward_input(logits, w.gate.matrix(), dx, pool, /*accumulate=*/true);
@@ -107,7 +110,8 @@ double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::Cons
 double moe_balance_loss(const ModelConfig& config, const MoeWeights& w, const MoeActivations& a,
                         const BalanceLoss& balance, base::ThreadPool& pool) {
   if (balance.alpha <= 0) return 0;
-  return ops::sequence_balance_loss(router_options(config, w), a.routing, balance.length, balance.alpha, 0, {}, pool);
+  return ops::sequence_balance_loss(router_options(config, w), a.routing, balance.length, balance.alpha, 0,
+                                    {}, pool);
 }
 
 }  // namespace hadal::model

@@ -1,4 +1,5 @@
-// DeepSeekMoE: routed experts chosen per token, and shared experts that see every token (DeepSeek-V3 eq. 12-16).
+// DeepSeekMoE: routed experts chosen per token, and shared experts that see every token (DeepSeek-V3 eq.
+// 12-16).
 #pragma once
 
 #include "base/thread_pool.h"
@@ -32,7 +33,8 @@ void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMa
                  tensor::Matrix y, base::ThreadPool& pool);
 // dx += gradient; weights' gradients are added; returns the balance loss. Uses up the activations.
 double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMatrix x, MoeActivations& a,
-                    tensor::ConstMatrix dy, tensor::Matrix dx, const BalanceLoss& balance, base::ThreadPool& pool);
+                    tensor::ConstMatrix dy, tensor::Matrix dx, const BalanceLoss& balance,
+                    base::ThreadPool& pool);
 
 // The value of the balance loss after a forward pass.
 double moe_balance_loss(const ModelConfig& config, const MoeWeights& w, const MoeActivations& a,
