@@ -12,6 +12,12 @@ namespace hadal::cli {
 CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& purpose,
                       const std::string& examples);
 
+// The commands, one line each.
+void add_generate(CLI::App& app);
+void add_chat(CLI::App& app);
+void add_logits(CLI::App& app);
+void add_grads(CLI::App& app);
+
 // Exit statuses: what scripts rely on.
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;

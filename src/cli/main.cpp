@@ -14,6 +14,10 @@ using namespace hadal;
 
 // One row a command; the order is that of --help.
 const std::vector<void (*)(CLI::App&)> kCommands = {
+    cli::add_generate,
+    cli::add_chat,
+    cli::add_logits,
+    cli::add_grads,
 };
 
 int exit_status(ErrorCode code) {
