@@ -13,6 +13,9 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
                       const std::string& examples);
 
 // The commands, one line each.
+void add_tokenizer(CLI::App& app);
+void add_pretrain(CLI::App& app);
+void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_logits(CLI::App& app);

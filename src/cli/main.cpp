@@ -14,6 +14,9 @@ using namespace hadal;
 
 // One row a command; the order is that of --help.
 const std::vector<void (*)(CLI::App&)> kCommands = {
+    cli::add_tokenizer,
+    cli::add_pretrain,
+    cli::add_eval,
     cli::add_generate,
     cli::add_chat,
     cli::add_logits,
