@@ -13,6 +13,12 @@ if(HADAL_SANITIZE)
   # GCC warns of Asio's fences under TSan; Asio orders its queues by mutexes as well, which TSan does see.
   target_compile_options(hadal_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 endif()
+if(HADAL_FUZZ)
+  # Coverage for libFuzzer in every library; undefined behaviour and bad memory end the run.
+  set(fuzz_flags -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_compile_options(hadal_options INTERFACE ${fuzz_flags})
+  target_link_options(hadal_options INTERFACE ${fuzz_flags})
+endif()
 
 find_program(HADAL_CCACHE ccache)
 if(HADAL_CCACHE)
