@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "base/memory.h"
 #include "base/thread_pool.h"
 #include "cli/command.h"
 #include "kernels/machine_limits.h"
@@ -64,6 +65,7 @@ double median(std::vector<double> values) {
 
 void bench_train(const Options& options) {
   const int threads = options.threads > 0 ? options.threads : base::default_thread_count();
+  base::keep_freed_memory();
   base::ThreadPool pool(threads);
   const auto model = model::Transformer::create(bench_config(), 1, 0.02);
   model->enable_gradients();

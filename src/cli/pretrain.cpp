@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/memory.h"
 #include "base/thread_pool.h"
 #include "cli/command.h"
 #include "kernels/machine_limits.h"
@@ -21,6 +22,7 @@ struct Options {
 };
 
 void run(const Options& options) {
+  base::keep_freed_memory();
   const train::Recipe recipe = train::load_recipe(options.recipe, options.set);
   train::TrainerOptions trainer;
   trainer.run =
