@@ -18,6 +18,7 @@ void add_pretrain(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_grads(CLI::App& app);
 

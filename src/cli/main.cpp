@@ -19,6 +19,7 @@ const std::vector<void (*)(CLI::App&)> kCommands = {
     cli::add_eval,
     cli::add_generate,
     cli::add_chat,
+    cli::add_serve,
     cli::add_logits,
     cli::add_grads,
 };
