@@ -30,6 +30,9 @@ struct GemmTask {
   int64_t row, rows, column, columns;
 };
 
+// Tiles of A packed at a time.
+constexpr int64_t kPackedTiles = 8;
+
 // What a thread keeps between tasks. `packed` names the B columns in `b`, so that the next task on the same
 // columns need not pack them again.
 struct GemmScratch {
@@ -129,7 +132,7 @@ void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scr
   // column is worth a copy when more than two panels read it.
   const bool pack_tiles = a_by_row ? g.a_row % 1024 == 0 && kMr > 8 : t.columns > 2 * kNr;
   const int64_t tiles = (t.rows + kMr - 1) / kMr;
-  if (!skinny && pack_tiles) scratch.a.resize(kPackedAStride * kLongestBlock);
+  if (!skinny && pack_tiles) scratch.a.resize(kPackedTiles * kPackedAStride * kLongestBlock);
 
   for (int64_t p = 0; p < g.k; p += block) {
     const int64_t k = std::min(block, g.k - p);
@@ -151,15 +154,18 @@ void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scr
       }
       packed_b = scratch.b.data();
     }
-    for (int64_t tile = 0; tile < tiles; ++tile) {  // tiles of nearly equal height
-      const int64_t i = t.row + t.rows * tile / tiles;
-      const int rows = static_cast<int>(t.row + t.rows * (tile + 1) / tiles - i);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t i = t.row + tile_begin(t.rows, tiles, tile);
+      const int rows = static_cast<int>(t.row + tile_begin(t.rows, tiles, tile + 1) - i);
       const float* a = g.a + i * g.a_row + p * g.a_col;
       int64_t a_stride = a_by_row ? g.a_row : g.a_col;
       ReadA read = a_by_row ? ReadA::kByRow : ReadA::kByColumn;
       if (pack_tiles) {
-        pack_a(a, g.a_row, g.a_col, rows, i + kPackedAStride <= g.m, k, scratch.a.data());
-        a = scratch.a.data();
+        if (tile % kPackedTiles == 0) {
+          pack_a(g.a + t.row * g.a_row + p * g.a_col, g.a_row, g.a_col, t.rows, g.m - t.row, tiles, tile,
+                 std::min(tile + kPackedTiles, tiles), k, scratch.a.data());
+        }
+        a = scratch.a.data() + tile % kPackedTiles * kPackedAStride * k;
         a_stride = kPackedAStride;
         read = ReadA::kByColumn;
       }

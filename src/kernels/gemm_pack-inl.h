@@ -37,26 +37,19 @@ inline void pack_transposed(const float* HWY_RESTRICT rows, int64_t stride, int 
   }
 }
 
-// out[p * out_stride + j] = rows[p * stride + j] for j < count and p < k; lanes up to a whole vector are
-// zero.
-inline void pack_straight(const float* HWY_RESTRICT rows, int64_t stride, int count, int64_t k,
-                          float* HWY_RESTRICT out, int64_t out_stride) {
+// out[j] = from[j] for j < count; the rest of the last vector is zero.
+HWY_INLINE void copy_padded(const float* HWY_RESTRICT from, int count, float* HWY_RESTRICT out) {
   const D d;
-  const int whole = count / kLanes * kLanes;
-  const int padded = (count + kLanes - 1) / kLanes * kLanes;
-  for (int64_t p = 0; p < k; ++p) {
-    const float* from = rows + p * stride;
-    float* to = out + p * out_stride;
-    for (int j = 0; j < whole; j += kLanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
-    if (whole == padded) continue;
+  int j = 0;
+  for (; j + kLanes <= count; j += kLanes) hn::StoreU(hn::LoadU(d, from + j), d, out + j);
+  if (j == count) return;
 #if HWY_TARGET <= HWY_AVX2  // masked loads do not touch what they leave out (lower targets are better)
-    hn::StoreU(hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count - whole)), d, from + whole), d,
-               to + whole);
+  hn::StoreU(hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(count - j)), d, from + j), d, out + j);
 #else
-    for (int j = whole; j < count; ++j) to[j] = from[j];
-    for (int j = count; j < padded; ++j) to[j] = 0.0f;
+  const int padded = j + kLanes;
+  for (; j < count; ++j) out[j] = from[j];
+  for (; j < padded; ++j) out[j] = 0.0f;
 #endif
-  }
 }
 
 // Packed B: panels of kNr columns, the last one narrower (whole vectors). Panel at column j (from the first
@@ -68,33 +61,69 @@ inline int panel_width(int64_t columns_left) {
 
 inline void pack_b(const float* HWY_RESTRICT b, int64_t b_row, int64_t b_col, int64_t k, int64_t n,
                    float* HWY_RESTRICT out) {
+  const D d;
+  if (b_col == 1) {  // in the order of memory: a row of all panels, then the next
+    const int64_t whole = n / kNr * kNr;
+    for (int64_t p = 0; p < k; ++p) {
+      const float* from = b + p * b_row;
+      float* to = out + p * kNr;
+      for (int64_t j = 0; j < whole; j += kNr, to += kNr * k) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kNr; v += kLanes) hn::StoreU(hn::LoadU(d, from + j + v), d, to + v);
+      }
+      if (whole < n) {
+        copy_padded(from + whole, static_cast<int>(n - whole), out + whole * k + p * panel_width(n - whole));
+      }
+    }
+    return;
+  }
   for (int64_t j = 0; j < n; j += kNr) {
     const int width = panel_width(n - j);
     const int columns = static_cast<int>(std::min<int64_t>(n - j, kNr));
-    float* panel = out + j * k;
-    if (b_col == 1) {
-      pack_straight(b + j, b_row, columns, k, panel, width);
-    } else {
-      for (int v = 0; v < columns; v += kLanes) {
-        pack_transposed(b + (j + v) * b_col, b_col, std::min(columns - v, kLanes), k, panel + v, width);
-      }
+    for (int v = 0; v < columns; v += kLanes) {
+      pack_transposed(b + (j + v) * b_col, b_col, std::min(columns - v, kLanes), k, out + j * k + v, width);
     }
   }
 }
 
+// Packed A: tiles of `rows` <= kMr rows become columns: tile[p * kPackedAStride + i] = A(i, p).
 constexpr int kPackedAStride = (kMr + kLanes - 1) / kLanes * kLanes;
 
-// `rows` <= kMr rows of A become columns: out[p * kPackedAStride + i] = A(i, p). `whole_lanes`:
-// kPackedAStride rows of A exist, so that whole vectors may be read.
-inline void pack_a(const float* HWY_RESTRICT a, int64_t a_row, int64_t a_col, int rows, bool whole_lanes,
-                   int64_t k, float* HWY_RESTRICT out) {
-  const int count = whole_lanes ? kPackedAStride : rows;
-  if (a_row == 1) {
-    pack_straight(a, a_col, count, k, out, kPackedAStride);
+// Row r of the `tiles` tiles that `rows` rows are cut into, nearly equal in height.
+inline int64_t tile_begin(int64_t rows, int64_t tiles, int64_t tile) { return rows * tile / tiles; }
+
+// Packs tiles [first, last) of rows [0, rows) of A, `available` >= rows of which exist in memory. Tile number
+// t goes to out + (t - first) * kPackedAStride * k.
+inline void pack_a(const float* HWY_RESTRICT a, int64_t a_row, int64_t a_col, int64_t rows, int64_t available,
+                   int64_t tiles, int64_t first, int64_t last, int64_t k, float* HWY_RESTRICT out) {
+  if (a_row != 1) {
+    for (int64_t t = first; t < last; ++t, out += kPackedAStride * k) {
+      const int64_t begin = tile_begin(rows, tiles, t);
+      const int64_t count =
+          std::min<int64_t>(kPackedAStride, available - begin);  // whole vectors where they exist
+      for (int v = 0; v < count; v += kLanes) {
+        pack_transposed(a + (begin + v) * a_row, a_row,
+                        static_cast<int>(std::min<int64_t>(count - v, kLanes)), k, out + v, kPackedAStride);
+      }
+    }
     return;
   }
-  for (int v = 0; v < count; v += kLanes) {
-    pack_transposed(a + v * a_row, a_row, std::min(count - v, kLanes), k, out + v, kPackedAStride);
+  // A is read in the order of memory, all tiles of a row together: a tile alone would use a part of each
+  // cache line and a new page every few rows.
+  const D d;
+  for (int64_t p = 0; p < k; ++p) {
+    const float* from = a + p * a_col;
+    float* to = out + p * kPackedAStride;
+    for (int64_t t = first; t < last; ++t, to += kPackedAStride * k) {
+      const int64_t begin = tile_begin(rows, tiles, t);
+      if (begin + kPackedAStride <= available) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kPackedAStride; v += kLanes)
+          hn::StoreU(hn::LoadU(d, from + begin + v), d, to + v);
+      } else {
+        copy_padded(from + begin, static_cast<int>(tile_begin(rows, tiles, t + 1) - begin), to);
+      }
+    }
   }
 }
 
