@@ -13,6 +13,7 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
                       const std::string& examples);
 
 // The commands, one line each.
+void add_data(CLI::App& app);
 void add_tokenizer(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_eval(CLI::App& app);

@@ -14,6 +14,7 @@ using namespace hadal;
 
 // One row a command; the order is that of --help.
 const std::vector<void (*)(CLI::App&)> kCommands = {
+    cli::add_data,
     cli::add_tokenizer,
     cli::add_pretrain,
     cli::add_eval,

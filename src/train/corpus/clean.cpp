@@ -51,7 +51,7 @@ bool is_space(char32_t c) {
 
 bool is_dropped(char32_t c) {
   return c == kBad || c < 0x20 || c == 0x7F || (c >= 0x80 && c < 0xA0) || c == 0xAD || c == 0x200B ||
-         c == 0x200C || c == 0x200D || c == 0x2060 || c == 0xFEFF || c == 0xFFFD ||
+         c == 0x200C || c == 0x200D || c == 0xB6 || c == 0x2060 || c == 0xFEFF || c == 0xFFFD ||
          (c >= 0xE000 && c <= 0xF8FF);
 }
 
@@ -237,6 +237,9 @@ bool is_prose(std::string_view paragraph, const ProseFilter& filter) {
   if (words < filter.min_words) return false;
   if (words >= 8 && stops < filter.min_stopwords * words) return false;
   if (identifiers > filter.max_identifiers * words) return false;
+  const size_t first = paragraph.find_first_not_of("\"'([ ");
+  if (first != std::string_view::npos && std::islower(static_cast<unsigned char>(paragraph[first])))
+    return false;  // the tail of something that was cut
   if (!filter.require_sentence_end) return true;
   const size_t last = paragraph.find_last_not_of("\"')]");
   return last != std::string_view::npos &&

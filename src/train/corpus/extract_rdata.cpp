@@ -71,6 +71,7 @@ void extract_rdata(const ExtractInput& input, const DocumentSink& sink) {
       std::string text;
       int chapter = 0;
       const auto finish = [&] {
+        std::erase(text, '_');  // _emphasis_, as typed books have it
         sink({"", file.name + "/" + std::to_string(record) + "." + std::to_string(chapter++),
               std::move(text)});
         text.clear();

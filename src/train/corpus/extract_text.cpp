@@ -5,7 +5,11 @@
 namespace hadal::train::corpus {
 
 void extract_text(const ExtractInput& input, const DocumentSink& sink) {
-  for (const InputFile& file : list_files(input, ".txt")) sink({"", file.name, base::read_file(file.path)});
+  for (const InputFile& file : list_files(input, ".txt")) {
+    std::string text = base::read_file(file.path);
+    std::erase(text, '_');  // _emphasis_, as typed books have it
+    sink({"", file.name, std::move(text)});
+  }
 }
 
 }  // namespace hadal::train::corpus
