@@ -130,10 +130,10 @@ std::vector<Turn> ask_too_much(const TopicContext& context) {
                "I do not know. I only know what you write here."}};
     default:
       return {{std::string(context.pick({"Do you feel pain?", "Do you have feelings?", "Are you happy?",
-                                         "Do you sleep?", "Do you eat?", "Do you love me?",
-                                         "What is your favorite color?", "Do you dream?"})),
-               std::string(context.pick({"I am a program, so I have no feelings.",
-                                         "I am only a program. I do not feel, eat or sleep."}))}};
+                                         "Do you sleep?", "Do you eat?", "Do you love me?", "Are you tired?",
+                                         "Do you dream?"})),
+               std::string(context.pick({"I am a program. I do not feel, eat or sleep.",
+                                         "No. I am only a program: I do not feel, eat or sleep."}))}};
   }
 }
 

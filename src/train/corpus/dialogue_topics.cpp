@@ -7,7 +7,7 @@ namespace hadal::train::corpus {
 namespace {
 
 constexpr Topic kTopics[] = {
-    {"meaning", 10, true, ask_meaning},
+    {"meaning", 16, true, ask_meaning},
     {"synonym", 3, true, ask_synonym},
     {"opposite", 3, true, ask_opposite},
     {"sentence", 5, true, ask_sentence},

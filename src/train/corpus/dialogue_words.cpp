@@ -251,10 +251,18 @@ std::vector<Turn> ask_kind(const TopicContext& context) {
 }
 
 std::vector<Turn> ask_examples_of_kind(const TopicContext& context) {
-  const std::vector<std::string>& categories = context.lexicon.categories();
-  if (categories.empty()) return {};
-  const std::string& category = categories[context.random.below(categories.size())];
+  // Categories that people ask about; most of WordNet's ("extremity") nobody would.
+  static constexpr std::string_view kCategories[] = {
+      "animal",    "bird",       "fish",      "tree",    "plant",   "flower",   "fruit",    "food",
+      "drink",     "metal",      "tool",      "weapon",  "vehicle", "ship",     "building", "room",
+      "clothing",  "garment",    "furniture", "disease", "person",  "relative", "woman",    "man",
+      "worker",    "leader",     "soldier",   "feeling", "emotion", "color",    "insect",   "book",
+      "container", "document",   "road",      "sound",   "crime",   "stone",    "game",     "science",
+      "virtue",    "instrument", "dwelling",  "meal",    "money",   "day",      "month",    "city",
+      "structure", "machine"};
+  const std::string category(context.one_of(std::span<const std::string_view>(kCategories)));
   const std::vector<std::string>& members = context.lexicon.members(category);
+  if (members.size() < 3) return {};
   std::vector<std::string> chosen;
   for (int tries = 0; tries < 20 && chosen.size() < 3; ++tries) {  // the frequent ones stand first
     const auto index = static_cast<size_t>(context.random.uniform() * context.random.uniform() *

@@ -28,7 +28,7 @@ namespace {
 
 // People type carelessly: some questions come in lower case, without their mark, or with a polite word.
 std::string as_typed(const TopicContext& context, std::string question) {
-  if (context.chance(0.06))
+  if (question.ends_with("?") && context.chance(0.08))
     question = std::string(context.pick({"Hi! ", "Hello. ", "Please tell me: ", "OK. "})) + question;
   if (context.chance(0.18))
     question[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(question[0])));

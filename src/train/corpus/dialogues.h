@@ -15,7 +15,7 @@
 
 namespace hadal::train::corpus {
 
-inline constexpr int kDialogueVersion = 1;  // raised whenever a dialogue comes out differently
+inline constexpr int kDialogueVersion = 2;  // raised whenever a dialogue comes out differently
 
 using Dialogue = std::vector<text::Message>;  // user and assistant in turn, assistant last
 
@@ -24,7 +24,7 @@ using Dialogue = std::vector<text::Message>;  // user and assistant in turn, ass
 enum class DialogueSide { kTrain, kHeldOut };
 
 struct DialogueOptions {
-  int64_t words = 4000;    // the most frequent words that have a usable WordNet sense
+  int64_t words = 2500;    // the most frequent words that have a usable WordNet sense
   double held_out = 0.02;  // share of them (never the 500 most frequent) for kHeldOut
   uint64_t seed = 1;
 };

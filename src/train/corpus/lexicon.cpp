@@ -145,7 +145,7 @@ std::string whole_sentence(std::string text, std::string_view word) {
   for (size_t at = 0; at < text.size() && !verb;) {
     const size_t end = std::min(text.find(' ', at), text.size());
     const std::string_view part = std::string_view(text).substr(at, end - at);
-    verb = verbs.contains(part) || (part.size() > 4 && part.ends_with("ed"));
+    verb = verbs.contains(part) || (part.size() > 4 && part.ends_with("ed") && !part.ends_with("eed"));
     at = end + 1;
   }
   if (!verb) return "";
@@ -252,7 +252,7 @@ Lexicon::Lexicon(const WordNet& wordnet, const std::unordered_map<std::string, i
     const uint64_t hash = XXH3_64bits_withSeed(entry.word.data(), entry.word.size(), options.seed);
     entry.held_out = i >= kNeverHeldOut && static_cast<double>(hash >> 11) * 0x1.0p-53 < options.held_out;
     index_[entry.word] = i;
-    const double weight = std::pow(static_cast<double>(count_of(counts, entry.word)), 0.35);
+    const double weight = std::pow(static_cast<double>(count_of(counts, entry.word)), 0.4);
     for (int side = 0; side < 2; ++side) {
       const double before = cumulative_[side].empty() ? 0 : cumulative_[side].back();
       cumulative_[side].push_back(before + (entry.held_out == (side == 1) ? weight : 0));

@@ -28,7 +28,7 @@ struct Source {
 struct DialogueRecipe {
   double token_fraction = 0.35;  // of train.bin
   std::string wordnet;           // the source that holds WordNet; empty: no dialogues
-  int64_t words = 4000;          // how many words the dictionary dialogues speak about
+  int64_t words = 2500;          // how many words the dictionary dialogues speak about
   double held_out = 0.02;        // share of those words that only validation sees
   int64_t validation_dialogues = 1000;
 };
