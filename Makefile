@@ -30,9 +30,6 @@ build: install build/release/build.ninja  ## the program, at build/release/hadal
 run: build  ## build, then serve MODEL: a page for the browser, an API for clients
 	@if [ ! -f "$(MODEL)/config.json" ]; then \
 	  echo "make run: $(MODEL) holds no model (config.json is missing); name one with MODEL=folder" >&2; exit 2; fi
-	@echo "Chat page:  http://$(HOST):$(PORT)/"
-	@echo "API:        http://$(HOST):$(PORT)/v1   (OpenAI clients: baseURL, any apiKey)"
-	@echo "Stop:       Ctrl-C"
 	@exec $(HADAL) serve --model "$(MODEL)" --host "$(HOST)" --port "$(PORT)"
 
 test:  ## install, build, and run every test that CI runs
