@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -13,8 +14,11 @@
 namespace hadal::base {
 
 namespace {
-// Spins this often before it sleeps: the gap between two compute loops is a few microseconds.
-constexpr int kSpins = 2000;
+
+// A worker without work looks again for this long before it sleeps: the gap between two compute loops is some
+// tens of microseconds, and waking a sleeper costs as much. An idle engine sleeps.
+constexpr auto kSpinTime = std::chrono::microseconds(100);
+constexpr int kPausesPerLook = 32;
 
 void relax() {
 #if defined(__x86_64__)
@@ -23,18 +27,27 @@ void relax() {
   std::this_thread::yield();
 #endif
 }
+
 }  // namespace
 
+// A job is open while its tasks are handed out. Whoever takes tasks first counts itself in `inside`, then
+// looks at `open`; the caller closes the job first and then waits for `inside` to be zero (both sequentially
+// consistent, so one of the two sees the other). A worker that wakes late finds the job closed and never
+// touches it: nobody waits for it.
 struct ThreadPool::State {
   int size = 1;
   std::vector<std::thread> threads;
 
+  // The job: written by the caller while it is closed and nobody is inside.
   Callback callback = nullptr;
   void* context = nullptr;
   int64_t tasks = 0;
-  std::atomic<int64_t> next{0};
-  std::atomic<uint64_t> generation{0};
-  std::atomic<int> working{0};
+
+  alignas(64) std::atomic<int64_t> next{0};
+  alignas(64) std::atomic<int> inside{0};
+  alignas(64) std::atomic<bool> open{false};
+  std::atomic<uint64_t> jobs{0};  // changes with every job, and once more to stop
+  std::atomic<int> sleepers{0};
   std::atomic<bool> stop{false};
   std::mutex mutex;
   std::condition_variable wake;
@@ -45,30 +58,37 @@ struct ThreadPool::State {
     }
   }
 
+  void wait_for_job(uint64_t seen) {
+    const auto until = std::chrono::steady_clock::now() + kSpinTime;
+    do {
+      for (int i = 0; i < kPausesPerLook; ++i) {
+        if (jobs.load(std::memory_order_acquire) != seen) return;
+        relax();
+      }
+    } while (std::chrono::steady_clock::now() < until);
+    std::unique_lock lock(mutex);
+    sleepers.fetch_add(1);
+    wake.wait(lock, [&] { return jobs.load() != seen; });
+    sleepers.fetch_sub(1);
+  }
+
   void worker_loop(int worker) {
     uint64_t seen = 0;
     while (true) {
-      int spins = 0;
-      while (generation.load(std::memory_order_acquire) == seen && spins < kSpins) {
-        ++spins;
-        relax();
-      }
-      if (generation.load(std::memory_order_acquire) == seen) {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return generation.load(std::memory_order_acquire) != seen; });
-      }
-      seen = generation.load(std::memory_order_acquire);
-      if (stop.load(std::memory_order_acquire)) return;
-      take_tasks(worker);
-      working.fetch_sub(1, std::memory_order_release);
+      wait_for_job(seen);
+      seen = jobs.load();
+      if (stop.load()) return;
+      inside.fetch_add(1);
+      if (open.load()) take_tasks(worker);
+      inside.fetch_sub(1);
     }
   }
 
-  void start_generation() {
-    {
-      std::lock_guard lock(mutex);
-      generation.fetch_add(1, std::memory_order_release);
-    }
+  // A worker that counted itself as a sleeper before this change sees the change or is seen here.
+  void announce() {
+    jobs.fetch_add(1);
+    if (sleepers.load() == 0) return;
+    { std::lock_guard lock(mutex); }
     wake.notify_all();
   }
 };
@@ -82,8 +102,8 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
 }
 
 ThreadPool::~ThreadPool() {
-  state_->stop.store(true, std::memory_order_release);
-  state_->start_generation();
+  state_->stop.store(true);
+  state_->announce();
   for (auto& thread : state_->threads) thread.join();
 }
 
@@ -97,14 +117,16 @@ void ThreadPool::run_raw(int64_t tasks, Callback callback, void* context) {
   state_->callback = callback;
   state_->context = context;
   state_->tasks = tasks;
-  state_->next.store(0, std::memory_order_relaxed);
-  state_->working.store(state_->size - 1, std::memory_order_relaxed);
-  state_->start_generation();
+  state_->next.store(0);
+  state_->open.store(true);
+  state_->announce();
   state_->take_tasks(0);
-  int spins = 0;
-  while (state_->working.load(std::memory_order_acquire) != 0) {
-    if (++spins < kSpins) relax();
-    else std::this_thread::yield();
+  state_->open.store(false);
+  for (int spins = 0; state_->inside.load() != 0; ++spins) {
+    if (spins < 1000)
+      relax();
+    else
+      std::this_thread::yield();
   }
 }
 

@@ -1,5 +1,6 @@
 // A fixed set of threads for compute loops. run() hands out task numbers; which thread takes a task must not
-// change its result (tasks write disjoint memory), so results do not depend on scheduling.
+// change its result (tasks write disjoint memory), so results do not depend on scheduling. Idle threads look
+// for work for a moment, then sleep.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,9 @@ class ThreadPool {
   template <typename Fn>
   void run(int64_t tasks, Fn&& fn) {
     using Plain = std::remove_reference_t<Fn>;
-    run_raw(tasks, [](void* context, int64_t task, int worker) { (*static_cast<Plain*>(context))(task, worker); },
-            const_cast<void*>(static_cast<const void*>(&fn)));
+    run_raw(
+        tasks, [](void* context, int64_t task, int worker) { (*static_cast<Plain*>(context))(task, worker); },
+        const_cast<void*>(static_cast<const void*>(&fn)));
   }
 
  private:

@@ -1,0 +1,79 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+#include <time.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+namespace hadal::base {
+namespace {
+
+TEST(ThreadPoolTest, EveryTaskRunsOnce) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    EXPECT_EQ(pool.size(), threads);
+    for (const int64_t tasks : {0, 1, 2, 3, 100, 5000}) {
+      std::vector<int> runs(static_cast<size_t>(tasks), 0);
+      pool.run(tasks, [&](int64_t task, int worker) {
+        ASSERT_GE(worker, 0);
+        ASSERT_LT(worker, threads);
+        ++runs[static_cast<size_t>(
+            task)];  // a data race if a task ran twice: the thread sanitizer would see it
+      });
+      for (const int count : runs) ASSERT_EQ(count, 1);
+    }
+  }
+}
+
+// Many short jobs back to back: late workers must not touch a job that has ended.
+TEST(ThreadPoolTest, ShortJobsOneAfterAnother) {
+  ThreadPool pool(4);
+  int64_t total = 0;
+  for (int job = 0; job < 20000; ++job) {
+    std::vector<int64_t> parts(3, 0);  // freed at once: a late task would write into freed memory
+    pool.run(3, [&](int64_t task, int) { parts[static_cast<size_t>(task)] = task + job; });
+    total += parts[0] + parts[1] + parts[2];
+  }
+  EXPECT_EQ(total, int64_t{20000} * 3 + 3 * (int64_t{20000} * 19999 / 2));
+}
+
+TEST(ThreadPoolTest, WorksAfterItsThreadsWentToSleep) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(round % 4));
+    std::atomic<int> runs{0};
+    pool.run(64, [&](int64_t, int) { runs.fetch_add(1); });
+    ASSERT_EQ(runs.load(), 64);
+  }
+}
+
+TEST(ThreadPoolTest, ResultsWrittenByWorkersAreSeenByTheCaller) {
+  ThreadPool pool(4);
+  std::vector<double> values(1000);
+  for (int round = 0; round < 200; ++round) {
+    parallel_for(pool, 1000, 7, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) values[static_cast<size_t>(i)] = static_cast<double>(i + round);
+    });
+    for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<double>(i) + round);
+  }
+}
+
+TEST(ThreadPoolTest, AnIdlePoolUsesNoProcessor) {
+  const auto cpu_seconds = [] {
+    timespec t{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  ThreadPool pool(4);
+  pool.run(8, [](int64_t, int) {});
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  const double before = cpu_seconds();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_LT(cpu_seconds() - before, 0.02);
+}
+
+}  // namespace
+}  // namespace hadal::base
