@@ -55,7 +55,7 @@ class ProgressLine {
 struct TrainFlags {
   std::vector<std::string> files;
   std::string out;
-  text::TrainOptions options{.threads = base::default_thread_count()};
+  text::TrainOptions options;
 };
 
 void run_train(const TrainFlags& flags) {
@@ -94,6 +94,7 @@ void add_train(CLI::App& parent) {
       "  hadal tokenizer train --text a.txt b.txt --vocab-size 8192 --threads 2 --out tokenizer.json\n"
       "The result depends on the text and the sizes alone, not on the threads or the order of the files.\n");
   const auto flags = std::make_shared<TrainFlags>();
+  flags->options.threads = base::default_thread_count();
   command->add_option("--text", flags->files, "text files (UTF-8); pieces never cross from one into the next")
       ->required();
   command->add_option("--vocab-size", flags->options.vocab_size, "tokens in all, the control tokens included")

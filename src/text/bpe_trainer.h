@@ -21,7 +21,7 @@ struct TrainOptions {
   int64_t min_pair_count = 2;   // a pair seen less often is not merged
   int32_t max_token_bytes = 0;  // no token longer than this is made; 0 for no limit
   // Called from the training thread now and then: "counting words" in bytes, then "merging" in merges.
-  std::function<void(std::string_view stage, int64_t done, int64_t total)> progress;
+  std::function<void(std::string_view stage, int64_t done, int64_t total)> progress = {};
 };
 
 // Each chunk is one text (a document, a file): pieces never cross from one into the next. The chunks must

@@ -1,15 +1,30 @@
 #include "text/tokenizer.h"
 
+#include <atomic>
+#include <span>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "text/piece_cache.h"
 #include "text/tokenizer_parser.h"
 #include "text/utf8.h"
 
 namespace hadal::text {
 
+namespace {
+
+// Names a tokenizer in the piece caches; never 0. After 2^32 - 1 tokenizers numbers come again, and no
+// process holds that many.
+uint32_t next_owner() {
+  static std::atomic<uint32_t> last{0};
+  return ++last;
+}
+
+}  // namespace
+
 struct Tokenizer::Impl {
+  const uint32_t owner = next_owner();
   std::string json;  // as read: saving gives the same bytes back
   TokenizerParts parts;
   AddedTokenMatcher raw_added;         // looked for first
@@ -20,7 +35,7 @@ struct Tokenizer::Impl {
   std::unordered_map<std::string_view, TokenId>
       whole;  // with ignore_merges: bytes to id, added tokens left out
 
-  void encode_piece(std::string_view piece, std::vector<TokenId>& out) const {
+  void apply_merges(std::string_view piece, std::vector<TokenId>& out) const {
     if (parts.ignore_merges) {
       if (const auto found = whole.find(piece); found != whole.end()) {
         out.push_back(found->second);
@@ -30,19 +45,36 @@ struct Tokenizer::Impl {
     bpe_encode(parts.merges, parts.byte_ids, piece, out);
   }
 
+  void encode_piece(PieceCache& cache, std::string_view piece, std::vector<TokenId>& out) const {
+    if (piece.size() > PieceCache::kMaxBytes) {
+      apply_merges(piece, out);
+      return;
+    }
+    const PieceCache::Place place = cache.find(piece, owner);
+    if (place.holds()) {
+      const auto ids = place.entry->span();
+      out.insert(out.end(), ids.begin(), ids.end());
+      return;
+    }
+    const size_t before = out.size();
+    apply_merges(piece, out);
+    place.set(std::span(out).subspan(before));
+  }
+
   void encode_plain(std::string_view text, std::vector<TokenId>& out) const {
+    PieceCache& cache = PieceCache::of_this_thread();
     std::vector<std::string_view> pieces;
     while (!text.empty()) {
       const size_t valid = valid_utf8_prefix(text);
       pieces.clear();
       parts.pre_tokenizer->split(text.substr(0, valid), pieces);
-      for (const std::string_view piece : pieces) encode_piece(piece, out);
+      for (const std::string_view piece : pieces) encode_piece(cache, piece, out);
       text.remove_prefix(valid);
       // Bytes that are not UTF-8 are no business of the patterns: each bad sequence is a piece of its own.
       while (!text.empty()) {
         const Utf8Step step = utf8_step(text);
         if (step.status == Utf8Status::kValid) break;
-        encode_piece(text.substr(0, static_cast<size_t>(step.length)), out);
+        encode_piece(cache, text.substr(0, static_cast<size_t>(step.length)), out);
         text.remove_prefix(static_cast<size_t>(step.length));
       }
     }

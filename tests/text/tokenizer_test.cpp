@@ -47,6 +47,23 @@ TEST_F(TokenizerTest, AMegabyteWithoutABoundaryIsQuick) {
   EXPECT_EQ(tokenizer_->decode(tokenizer_->encode(text)), text);
 }
 
+// The cache of pieces is one a thread: what one tokenizer leaves there is nothing to another.
+TEST_F(TokenizerTest, TokenizersOfOneThreadDoNotMix) {
+  const auto other = train_sample(290, 1);
+  std::vector<std::vector<TokenId>> first;
+  for (int round = 0; round < 3; ++round) {
+    for (const auto* tokenizer : {tokenizer_.get(), other.get()}) {
+      const auto ids = tokenizer->encode(sample_text());
+      EXPECT_EQ(tokenizer->decode(ids), sample_text());
+      for (const TokenId id : ids) ASSERT_LT(id, tokenizer->vocab_size());
+      first.push_back(ids);
+    }
+  }
+  EXPECT_NE(first[0], first[1]);
+  EXPECT_EQ(first[0], first[4]);
+  EXPECT_EQ(first[1], first[5]);
+}
+
 TEST_F(TokenizerTest, ControlTokensOnlyWhenAsked) {
   const std::string text =
       std::string("a") + std::string(kUser) + "b" + std::string(kEos) + "<think>c</think>";
