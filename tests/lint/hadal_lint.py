@@ -252,9 +252,38 @@ def check_packages(root):
         seen.setdefault(line, number)
 
 
+# ---- registries -----------------------------------------------------------------------------------------------
+
+MAX_PLACES = 3
+
+# (what, registry file, regex of its rows' names, regex of a mention of {name} in code, the name's own file)
+REGISTRIES = [
+    ("weight format", "src/quant/registry.cpp", r'^ +\{"(\w+)", tensor::', r'"quant/{name}\.h"', "src/quant/{name}."),
+    ("architecture", "src/model/config.cpp", r'^ +\{"(\w+ForCausalLM)"', r'"{name}"', "src/model/config."),
+    ("endpoint", "src/serve/api/service.cpp", r'^ +\{"[A-Z]+", "[^"]*", (\w+)\}', r"\b{name}\(", "src/serve/api/{name}."),
+    ("command", "src/cli/main.cpp", r"cli::add_(\w+)\b", r"\badd_{name}\b", "src/cli/{name}."),
+]
+
+
+def check_places(root):
+    """A new format, architecture, endpoint or command is one file and one row: code names it in few other places."""
+    sources = {rel(root, p): p.read_text(errors="replace") for p in files(root, "src", suffixes={".h", ".cpp"})}
+    for what, registry, row, mention, own in REGISTRIES:
+        names = sorted(set(re.findall(row, sources.get(registry, ""), re.M)))
+        if registry in sources and not names:
+            yield f"{registry}: no row of a {what} found; the lint's pattern is out of date"
+        for name in names:
+            pattern = re.compile(mention.format(name=re.escape(name)))
+            places = [file for file, text in sources.items()
+                      if not file.startswith(own.format(name=name)) and pattern.search(re.sub(r"//.*", "", text))]
+            if len(places) > MAX_PLACES:
+                yield f"{what} {name}: named in {len(places)} places besides its own file: {', '.join(places)}"
+
+
 CHECKS = {
     "layers": check_layers, "cmake": check_cmake_layers, "sizes": check_sizes, "headers": check_headers,
     "tests": check_tests_run, "registries": check_registry_hosts, "links": check_links, "packages": check_packages,
+    "places": check_places,
 }
 
 

@@ -21,6 +21,8 @@ CLEAN = {
     "src/eval/bpb.cpp": '#include "engine/engine.h"\n#include "tensor/tensor.h"\n',
     "src/cli/serve.cpp": '#include "engine/session.h"\n',
     "src/kernels/simd.cpp": '#include "hwy/highway.h"\n',
+    "src/quant/registry.cpp": '    {"q9", tensor::DType::kU8},\n#include "quant/q9.h"\n',
+    "src/quant/q9.h": "// Nine.\n#pragma once\n",
     "tests/CMakeLists.txt": "hadal_test_folder(base unit base)\n",
     "tests/base/error_test.cpp": "// a test\n",
     "setup/packages.txt": "# [build]\ng++\n",
@@ -49,9 +51,13 @@ PLANTED = [
     ("registries", "web/package-lock.json", '{"resolved": "https:' + '//host.example/x.tgz"}\n', "registry's host"),
     ("registries", "docs/x.md", "https:" + "//registry.example.org/\n", "registry's host"),
     ("links", "docs/page.md", "[gone](nowhere.md)\n", "leads nowhere"),
+    ("places", "src/quant/registry.cpp", "// rows of another shape\n", "no row of a weight format"),
     ("packages", "setup/packages.txt", "# [build]\ng++\ng++\n", "stands on line 2"),
     ("packages", "setup/packages.txt", "# [build]\ng++ make\n", "not one package's name"),
 ]
+
+
+SCATTERED = {f"src/format/f{i}.cpp": '#include "quant/q9.h"\n' for i in range(4)}
 
 
 def plant(root, tree):
@@ -85,6 +91,10 @@ def main():
             found = list(hadal_lint.CHECKS[check](root))
             if not any(expected in violation for violation in found):
                 failures.append(f"{check}: planted in {file}, not found: {expected}; found {found}")
+    with tempfile.TemporaryDirectory() as name:
+        plant(Path(name), {**CLEAN, **SCATTERED})
+        if not any("weight format q9: named in 5 places" in v for v in hadal_lint.check_places(Path(name))):
+            failures.append("places: a weight format that five files include is not found")
     covered = {check for check, *_ in PLANTED}
     failures += [f"no violation is planted for {check}" for check in hadal_lint.CHECKS if check not in covered]
     for failure in failures:
