@@ -8,12 +8,15 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "train/corpus/everyday_words.h"
+
 namespace hadal::train::corpus {
 
 namespace {
 
-constexpr int64_t kLeastCount = 8;     // of a word that others are explained by
-constexpr size_t kNeverHeldOut = 500;  // the most frequent words
+constexpr int64_t kLeastCount = 8;      // of a word that others are explained by
+constexpr size_t kNeverHeldOut = 500;   // the most frequent words
+constexpr double kEverydayWeight = 60;  // that of a word which occurs 28,000 times
 
 // Words whose first WordNet sense is not what people mean by them (in: inch; us: the country; he: helium).
 const std::unordered_set<std::string_view> kExcluded = {
@@ -118,7 +121,7 @@ std::string short_meaning(std::string_view definition, std::string_view word) {
   while (!out.empty() && std::string_view(" ,:").find(out.back()) != std::string_view::npos) out.pop_back();
   const size_t space_comma = out.find(" ,");
   if (space_comma != std::string::npos) out.erase(space_comma, 1);
-  if (out.size() < 4 || count_spaces(out) > 13 || !is_ascii_text(out) || has_word(out, word)) return "";
+  if (out.size() < 4 || count_spaces(out) > 15 || !is_ascii_text(out) || has_word(out, word)) return "";
   if (std::isupper(static_cast<unsigned char>(out[0]))) return "";
   return out;
 }
@@ -211,7 +214,8 @@ void Lexicon::add_entry(const WordNet& wordnet, const std::unordered_map<std::st
     if (antonym.source_word >= 0 && static_cast<size_t>(antonym.source_word) != self) continue;
     const Synset& target = wordnet.synsets()[static_cast<size_t>(antonym.synset)];
     const auto target_word = static_cast<size_t>(std::max<int>(antonym.target_word, 0));
-    if (target_word < target.words.size() && is_simple(target.words[target_word]))
+    if (target_word < target.words.size() && is_simple(target.words[target_word]) &&
+        count_of(counts, target.words[target_word]) >= kLeastCount)
       entry.antonyms.push_back(target.words[target_word]);
   }
   for (const int32_t index : senses.senses[best]) {
@@ -236,6 +240,41 @@ void Lexicon::add_entry(const WordNet& wordnet, const std::unordered_map<std::st
   entries_.push_back(std::move(entry));
 }
 
+void Lexicon::add_everyday_words(const WordNet& wordnet) {
+  std::unordered_map<std::string, size_t> known;
+  for (size_t i = 0; i < entries_.size(); ++i) known[entries_[i].word] = i;
+  std::unordered_set<std::string> done;  // a word that the list has twice (love) keeps its first row
+  for (const EverydayWord& row : everyday_words()) {
+    const std::string word(row.word);
+    if (!done.insert(word).second) continue;
+    LexiconEntry entry;
+    if (const auto found = known.find(word); found != known.end() && entries_[found->second].pos == row.pos) {
+      entry = entries_[found->second];  // keeps its synonyms and examples
+    } else if (const Word* senses = wordnet.find(word); senses != nullptr) {
+      for (const int32_t index : senses->senses[static_cast<int>(row.pos)]) {
+        for (const std::string& example : wordnet.synsets()[static_cast<size_t>(index)].examples) {
+          std::string sentence = whole_sentence(example, word);
+          if (!sentence.empty() && entry.examples.size() < 6) entry.examples.push_back(std::move(sentence));
+        }
+      }
+    }
+    entry.word = word;
+    entry.pos = row.pos;
+    entry.meaning = row.meaning;
+    entry.countable =
+        row.pos == PartOfSpeech::kNoun && (row.meaning.starts_with("a ") || row.meaning.starts_with("an "));
+    entry.kinds_of.clear();
+    if (row.pos == PartOfSpeech::kNoun)
+      entry.synonyms.clear();  // of WordNet's sense, perhaps not of this one
+    if (!row.kind.empty()) entry.kinds_of.emplace_back(row.kind);
+    entry.everyday = true;
+    if (const auto found = known.find(word); found != known.end())
+      entries_[found->second] = std::move(entry);
+    else
+      entries_.push_back(std::move(entry));
+  }
+}
+
 Lexicon::Lexicon(const WordNet& wordnet, const std::unordered_map<std::string, int64_t>& counts,
                  const DialogueOptions& options) {
   std::vector<std::pair<int64_t, std::string>> ranked;  // by count, then by name: hash order must not show
@@ -247,18 +286,25 @@ Lexicon::Lexicon(const WordNet& wordnet, const std::unordered_map<std::string, i
     if (static_cast<int64_t>(entries_.size()) >= options.words) break;
     add_entry(wordnet, counts, word, *wordnet.find(word));
   }
+  add_everyday_words(wordnet);
   for (size_t i = 0; i < entries_.size(); ++i) {
     LexiconEntry& entry = entries_[i];
     const uint64_t hash = XXH3_64bits_withSeed(entry.word.data(), entry.word.size(), options.seed);
-    entry.held_out = i >= kNeverHeldOut && static_cast<double>(hash >> 11) * 0x1.0p-53 < options.held_out;
+    entry.held_out = i >= kNeverHeldOut && !entry.everyday &&
+                     static_cast<double>(hash >> 11) * 0x1.0p-53 < options.held_out;
     index_[entry.word] = i;
-    const double weight = std::pow(static_cast<double>(count_of(counts, entry.word)), 0.4);
+    const double weight =
+        entry.everyday ? kEverydayWeight : std::pow(static_cast<double>(count_of(counts, entry.word)), 0.4);
     for (int side = 0; side < 2; ++side) {
       const double before = cumulative_[side].empty() ? 0 : cumulative_[side].back();
       cumulative_[side].push_back(before + (entry.held_out == (side == 1) ? weight : 0));
     }
     if (!entry.held_out)
       for (const std::string& kind : entry.kinds_of) members_[kind].push_back(entry.word);
+  }
+  for (auto& [category, names] : members_) {  // everyday words first: they come to mind first
+    std::stable_partition(names.begin(), names.end(),
+                          [&](const std::string& name) { return entries_[index_.at(name)].everyday; });
   }
   for (const auto& [category, names] : members_)
     if (names.size() >= 3) categories_.push_back(category);

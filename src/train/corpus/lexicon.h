@@ -22,6 +22,7 @@ struct LexiconEntry {
   std::vector<std::string> examples;  // whole sentences
   std::vector<std::string> kinds_of;  // common hypernyms, nearest first
   bool held_out = false;
+  bool everyday = false;  // of everyday_words.h: spoken of more often, never held out
 };
 
 class Lexicon {
@@ -44,6 +45,7 @@ class Lexicon {
  private:
   void add_entry(const WordNet& wordnet, const std::unordered_map<std::string, int64_t>& counts,
                  const std::string& word, const Word& senses);
+  void add_everyday_words(const WordNet& wordnet);
 
   std::vector<LexiconEntry> entries_;  // most frequent first
   std::unordered_map<std::string, size_t> index_;
