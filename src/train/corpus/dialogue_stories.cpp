@@ -88,8 +88,9 @@ std::string tell(const TopicContext& context, const Hero& hero) {
       break;
     default:
       out += fill(
-          " It was a {} night and {} could not sleep. {} heard a noise {}. {} took a light and went to look.",
-          {weather, name, He, where, name});
+          " It was a dark night and {} could not sleep. {} heard a noise {}. {} took a light and went to "
+          "look.",
+          {name, He, where, name});
       out += fill(" It was only {} with {}. {} laughed, and {} laughed too. {}",
                   {helper, with_article(thing), name, short_helper, ending});
       break;

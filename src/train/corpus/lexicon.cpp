@@ -108,6 +108,14 @@ bool has_word(std::string_view text, std::string_view word) {
   return false;
 }
 
+// Whether a definition explains a word by a relative of it: "gradually: in a gradual manner".
+bool is_circular(std::string_view meaning, std::string_view word) {
+  const std::string_view stem = word.substr(0, std::max<size_t>(4, word.size() - 3));
+  for (size_t at = meaning.find(stem); at != std::string_view::npos; at = meaning.find(stem, at + 1))
+    if (at == 0 || meaning[at - 1] == ' ') return word.size() >= 4;
+  return has_word(meaning, word);
+}
+
 // The first clause of a definition without its remarks in parentheses; empty when it is too long or odd.
 std::string short_meaning(std::string_view definition, std::string_view word) {
   std::string out;
@@ -121,7 +129,7 @@ std::string short_meaning(std::string_view definition, std::string_view word) {
   while (!out.empty() && std::string_view(" ,:").find(out.back()) != std::string_view::npos) out.pop_back();
   const size_t space_comma = out.find(" ,");
   if (space_comma != std::string::npos) out.erase(space_comma, 1);
-  if (out.size() < 4 || count_spaces(out) > 15 || !is_ascii_text(out) || has_word(out, word)) return "";
+  if (out.size() < 4 || count_spaces(out) > 15 || !is_ascii_text(out) || is_circular(out, word)) return "";
   if (std::isupper(static_cast<unsigned char>(out[0]))) return "";
   return out;
 }
