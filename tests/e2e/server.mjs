@@ -1,0 +1,50 @@
+// A real `hadal serve` on a free port, for as long as a test needs it.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+export const binary = process.env.HADAL_BINARY;
+export const model = process.env.HADAL_MODEL;
+assert.ok(binary && model, 'HADAL_BINARY and HADAL_MODEL say what to test; ctest sets them');
+
+// Runs to the end: {code, stdout, stderr}.
+export async function run(...args) {
+  const child = spawn(binary, args);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (data) => (stdout += data));
+  child.stderr.on('data', (data) => (stderr += data));
+  const [code] = await once(child, 'close');
+  return { code, stdout, stderr };
+}
+
+export async function startServer(...args) {
+  const child = spawn(binary, ['serve', '--model', model, '--port', '0', '--threads', '1', ...args]);
+  const server = { child, stdout: '', stderr: '', exited: once(child, 'close') };
+  child.stdout.on('data', (data) => (server.stdout += data));
+  child.stderr.on('data', (data) => (server.stderr += data));
+  await until(() => {
+    assert.equal(child.exitCode, null, `hadal serve ended at once: ${server.stderr}`);
+    return /http:\/\/\S+/.test(server.stdout);
+  });
+  server.url = server.stdout.match(/(http:\/\/[^/\s]+)/)[1];
+  server.port = Number(new URL(server.url).port);
+  server.health = async () => (await fetch(`${server.url}/health`)).json();
+  server.stop = async () => {
+    child.kill('SIGTERM');
+    const [code, signal] = await server.exited;
+    assert.equal(signal, null, server.stderr);
+    assert.equal(code, 0, server.stderr);
+  };
+  return server;
+}
+
+export async function until(condition, seconds = 30, what = condition) {
+  const end = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    assert.ok(Date.now() < end, `not within ${seconds} s: ${what}`);
+    await sleep(10);
+  }
+}
+
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));

@@ -1,0 +1,17 @@
+# Copies the tests to ${work}, runs npm ci there when the lock file has changed, and makes the model once.
+file(GLOB tests ${source}/*.mjs)
+file(COPY ${tests} DESTINATION ${work})
+file(SHA256 ${source}/package-lock.json wanted)
+set(have "")
+if(EXISTS ${work}/installed.sha256)
+  file(READ ${work}/installed.sha256 have)
+endif()
+if(NOT have STREQUAL wanted)
+  file(COPY ${source}/package.json ${source}/package-lock.json DESTINATION ${work})
+  execute_process(COMMAND ${npm} ci --no-audit --no-fund --loglevel=error WORKING_DIRECTORY ${work}
+    COMMAND_ERROR_IS_FATAL ANY)
+  file(WRITE ${work}/installed.sha256 ${wanted})
+endif()
+if(NOT EXISTS ${work}/model/model.safetensors OR ${make_model} IS_NEWER_THAN ${work}/model/model.safetensors)
+  execute_process(COMMAND ${make_model} ${work}/model COMMAND_ERROR_IS_FATAL ANY)
+endif()

@@ -1,0 +1,295 @@
+// The API over real sockets, a real engine and a real (random) model.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "base/json.h"
+#include "serve/api/service.h"
+#include "serve/http/server.h"
+#include "serve/raw_client.h"
+#include "serve/tiny_model.h"
+
+namespace hadal::serve::api {
+namespace {
+
+using base::Json;
+using test::eventually;
+using test::RawClient;
+
+class ApiServer : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = testing::TempDir() + "hadal-api-" + std::to_string(::getpid());
+    test::make_tiny_model(directory_ + "/tiny", 128, 2048);
+    http::ServerOptions options;
+    options.refusal = refusal;
+    options.max_body_bytes = 1'000'000;
+    server_ = new http::Server(options);
+    engine::EngineOptions engine_options;
+    engine_options.threads = 1;
+    engine_options.max_queue = 8;
+    engine_ = engine::Engine::open(directory_ + "/tiny", engine_options).release();
+    service_ = new Service(make_service(*engine_, [] { return server_->connections(); }));
+    server_->listen();
+    thread_ = new std::thread([] { server_->run(make_handler(*service_)); });
+  }
+
+  static void TearDownTestSuite() {
+    server_->stop();
+    thread_->join();
+    delete thread_;
+    delete engine_;
+    delete service_;
+    delete server_;
+    std::filesystem::remove_all(directory_);
+  }
+
+  static std::pair<std::string, Json> call(const std::string& bytes) {
+    RawClient client(server_->port());
+    EXPECT_TRUE(client.send(bytes));
+    const std::string response = client.read_response();
+    const size_t end = response.find("\r\n\r\n");
+    return {response.substr(0, end), Json::parse(response.substr(end + 4), nullptr, false)};
+  }
+
+  static int status(const std::string& head) { return std::atoi(head.c_str() + 9); }
+
+  static std::vector<std::string> events(const std::string& stream) {
+    std::vector<std::string> all;
+    for (size_t at = stream.find("data: "); at != std::string::npos; at = stream.find("data: ", at)) {
+      const size_t end = stream.find("\n\n", at);
+      all.push_back(stream.substr(at + 6, end - at - 6));
+      at = end;
+    }
+    return all;
+  }
+
+  static std::string stream(const std::string& path, const Json& body) {
+    RawClient client(server_->port());
+    EXPECT_TRUE(client.send(test::post(path, body.dump())));
+    return client.read_until("0\r\n\r\n");
+  }
+
+  static inline std::string directory_;
+  static inline http::Server* server_ = nullptr;
+  static inline engine::Engine* engine_ = nullptr;
+  static inline Service* service_ = nullptr;
+  static inline std::thread* thread_ = nullptr;
+};
+
+Json hello(Json extra = Json::object()) {
+  Json body = {
+      {"messages", {{{"role", "user"}, {"content", "hello"}}}}, {"max_tokens", 12}, {"temperature", 0}};
+  body.update(extra);
+  return body;
+}
+
+TEST_F(ApiServer, AnswersAChat) {
+  for (const char* path : {"/v1/chat/completions", "/chat/completions"}) {
+    const auto [head, json] = call(test::post(path, hello().dump()));
+    EXPECT_EQ(status(head), 200);
+    EXPECT_EQ(json["object"], "chat.completion");
+    EXPECT_EQ(json["model"], "tiny");
+    EXPECT_TRUE(json["id"].get<std::string>().starts_with("chatcmpl-"));
+    EXPECT_EQ(json["choices"].size(), 1u);
+    EXPECT_EQ(json["choices"][0]["message"]["role"], "assistant");
+    EXPECT_EQ(json["choices"][0]["finish_reason"], "length");
+    EXPECT_EQ(json["usage"]["completion_tokens"], 12);
+    EXPECT_EQ(json["usage"]["total_tokens"], json["usage"]["prompt_tokens"].get<int>() + 12);
+    EXPECT_EQ(json["usage"]["prompt_cache_miss_tokens"], json["usage"]["prompt_tokens"]);
+  }
+}
+
+TEST_F(ApiServer, StreamsTheSameText) {
+  const std::string whole =
+      call(test::post("/v1/chat/completions", hello().dump())).second["choices"][0]["message"]["content"];
+  const auto all = events(stream("/v1/chat/completions",
+                                 hello({{"stream", true}, {"stream_options", {{"include_usage", true}}}})));
+  ASSERT_GE(all.size(), 4u);
+  EXPECT_EQ(all.back(), "[DONE]");
+  const Json first = Json::parse(all.front());
+  EXPECT_EQ(first["object"], "chat.completion.chunk");
+  EXPECT_EQ(first["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_TRUE(first["usage"].is_null());
+  std::string text;
+  for (size_t i = 0; i + 2 < all.size(); ++i) {
+    const Json chunk = Json::parse(all[i]);
+    EXPECT_EQ(chunk["id"], first["id"]);
+    EXPECT_EQ(chunk["created"], first["created"]);
+    text += chunk["choices"][0]["delta"]["content"].get<std::string>();
+    const bool last = i + 3 == all.size();
+    EXPECT_EQ(chunk["choices"][0]["finish_reason"], last ? Json("length") : Json(nullptr));
+  }
+  EXPECT_EQ(text, whole);
+  const Json usage = Json::parse(all[all.size() - 2]);
+  EXPECT_TRUE(usage["choices"].empty());
+  EXPECT_EQ(usage["usage"]["completion_tokens"], 12);
+}
+
+TEST_F(ApiServer, CompletesText) {
+  const Json body = {{"prompt", "The deep sea"}, {"max_tokens", 5}, {"seed", 7}, {"echo", true}};
+  const auto [head, json] = call(test::post("/v1/completions", body.dump()));
+  EXPECT_EQ(status(head), 200);
+  EXPECT_EQ(json["object"], "text_completion");
+  const std::string text = json["choices"][0]["text"];
+  EXPECT_TRUE(text.starts_with("The deep sea"));
+  Json streamed = body;
+  streamed["stream"] = true;
+  std::string joined;
+  auto all = events(stream("/v1/completions", streamed));
+  all.pop_back();
+  for (const std::string& event : all) joined += Json::parse(event)["choices"][0]["text"].get<std::string>();
+  EXPECT_EQ(joined, text);  // the seed makes the draws the same
+}
+
+TEST_F(ApiServer, StopsAtStopStrings) {
+  const Json body = {{"prompt", "a"}, {"max_tokens", 200}, {"temperature", 1}, {"seed", 3}};
+  const std::string text = call(test::post("/v1/completions", body.dump())).second["choices"][0]["text"];
+  ASSERT_GT(text.size(), 20u);
+  // A stop string from the middle of what it says, cut where characters begin.
+  size_t from = text.size() / 2;
+  while ((text[from] & 0xC0) == 0x80) ++from;
+  size_t to = from + 1;
+  while (to < text.size() && (text[to] & 0xC0) == 0x80) ++to;
+  const std::string stop = text.substr(from, to - from);
+  Json stopped = body;
+  stopped["stop"] = {"never said, surely", stop};
+  const Json json = call(test::post("/v1/completions", stopped.dump())).second;
+  EXPECT_EQ(json["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(json["choices"][0]["text"], text.substr(0, text.find(stop)));
+}
+
+TEST_F(ApiServer, ListsItsModelAndHealth) {
+  for (const char* path : {"/v1/models", "/models"}) {
+    const Json json = call(test::get(path)).second;
+    EXPECT_EQ(json["object"], "list");
+    ASSERT_EQ(json["data"].size(), 1u);
+    EXPECT_EQ(json["data"][0]["id"], "tiny");
+    EXPECT_EQ(json["data"][0]["object"], "model");
+    EXPECT_EQ(json["data"][0]["context_length"], 2048);
+  }
+  EXPECT_EQ(call(test::get("/v1/models/tiny")).second["id"], "tiny");
+  EXPECT_EQ(call(test::get("/v1/models/other")).second["error"]["code"], "model_not_found");
+  const Json health = call(test::get("/health")).second;
+  EXPECT_EQ(health["status"], "ok");
+  EXPECT_EQ(health["model"], "tiny");
+}
+
+TEST_F(ApiServer, SaysWhatIsWrong) {
+  struct Case {
+    std::string bytes;
+    int status;
+    std::string code;
+  };
+  const std::string chat = "/v1/chat/completions";
+  const std::string deep = "{\"a\":" + std::string(200, '[') + std::string(200, ']') + "}";
+  std::string long_prompt;
+  for (int i = 0; i < 3000; ++i) long_prompt += "deep sea ";
+  for (const Case& c : {
+           Case{test::post(chat, "not json"), 400, "invalid_json"},
+           Case{test::post(chat, ""), 400, "invalid_json"},
+           Case{test::post(chat, deep), 400, "invalid_json"},
+           Case{test::post(chat, R"({"messages":[{"role":"user","content":"x"}],"temperature":"hot"})"), 422,
+                "invalid_type"},
+           Case{test::post(chat, hello({{"model", "gpt-4"}}).dump()), 404, "model_not_found"},
+           Case{test::post("/v1/completions", Json{{"prompt", long_prompt}}.dump()), 400,
+                "context_length_exceeded"},
+           Case{test::post("/v1/completions", Json{{"prompt", std::string(900'000, 'x')}}.dump()), 400,
+                "context_length_exceeded"},
+           Case{test::post("/v1/completions", R"({"prompt": [100000]})"), 400, "invalid_request_error"},
+           Case{test::post("/v1/embeddings", "{}"), 404, "unknown_url"},
+           Case{test::get("/v1/"), 404, "unknown_url"},
+           Case{test::get("/../../etc/passwd"), 404, "unknown_url"},
+           Case{test::get(chat), 405, "method_not_allowed"},
+           Case{test::post("/v1/models", "{}"), 405, "method_not_allowed"},
+       }) {
+    const auto [head, json] = call(c.bytes);
+    EXPECT_EQ(status(head), c.status) << c.bytes.substr(0, 200) << json;
+    ASSERT_TRUE(json.contains("error")) << head;
+    EXPECT_EQ(json["error"]["code"], c.code) << json;
+    EXPECT_TRUE(json["error"]["message"].is_string());
+  }
+  RawClient client(server_->port());
+  client.send(test::post(chat, std::string(1'500'000, ' ')));
+  const std::string answer = client.read_response();
+  EXPECT_EQ(status(answer), 413);
+  EXPECT_NE(answer.find("request_too_large"), std::string::npos);
+  EXPECT_EQ(status(call(test::post(chat, hello().dump())).first), 200);
+}
+
+TEST_F(ApiServer, LetsLocalPagesIn) {
+  const auto head_for = [&](const std::string& origin) {
+    return call("OPTIONS /v1/chat/completions HTTP/1.1\r\nOrigin: " + origin +
+                "\r\nAccess-Control-Request-Headers: x-stainless-os\r\n\r\n")
+        .first;
+  };
+  const std::string local = head_for("http://localhost:5173");
+  EXPECT_EQ(status(local), 204);
+  EXPECT_NE(local.find("Access-Control-Allow-Origin: http://localhost:5173"), std::string::npos);
+  EXPECT_NE(local.find("Access-Control-Allow-Headers: x-stainless-os"), std::string::npos);
+  for (const char* origin : {"https://example.org", "http://localhost.example.org", "null"}) {
+    EXPECT_EQ(head_for(origin).find("Access-Control-Allow-Origin"), std::string::npos) << origin;
+  }
+  const auto head = call("GET /health HTTP/1.1\r\nOrigin: http://127.0.0.1:3000\r\n\r\n").first;
+  EXPECT_NE(head.find("Access-Control-Allow-Origin: http://127.0.0.1:3000"), std::string::npos);
+}
+
+TEST_F(ApiServer, StopsGeneratingForClientsThatLeave) {
+  for (const bool streaming : {true, false}) {
+    const auto before = engine_->status();
+    {
+      RawClient client(server_->port());
+      ASSERT_TRUE(client.send(test::post(
+          "/v1/completions", Json{{"prompt", "x"}, {"max_tokens", 2000}, {"stream", streaming}}.dump())));
+      ASSERT_TRUE(eventually(
+          [&] { return engine_->status().tokens_generated_total > before.tokens_generated_total; }));
+    }
+    ASSERT_TRUE(eventually([] { return engine_->status().running == 0; }));
+    EXPECT_LT(engine_->status().tokens_generated_total - before.tokens_generated_total, 2000u) << streaming;
+  }
+}
+
+TEST_F(ApiServer, RefusesMoreThanTheQueueHolds) {
+  std::vector<std::unique_ptr<RawClient>> clients;
+  const std::string request =
+      test::post("/v1/completions", Json{{"prompt", "x"}, {"max_tokens", 2000}}.dump());
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server_->port()));
+    ASSERT_TRUE(clients.back()->send(request));
+  }
+  ASSERT_TRUE(eventually([] { return engine_->status().running + engine_->status().waiting == 8; }));
+  const auto [head, json] = call(request);
+  EXPECT_EQ(status(head), 503);
+  EXPECT_NE(head.find("Retry-After"), std::string::npos);
+  EXPECT_EQ(json["error"]["code"], "server_overloaded");
+  clients.clear();
+  ASSERT_TRUE(eventually([] { return engine_->status().running + engine_->status().waiting == 0; }));
+}
+
+TEST_F(ApiServer, AnswersManyAtOnce) {
+  const std::string expected =
+      call(test::post("/v1/chat/completions", hello().dump())).second["choices"][0]["message"]["content"];
+  std::vector<std::thread> threads;
+  std::atomic<int> equal{0};
+  for (int t = 0; t < 6; ++t) {
+    threads.emplace_back([&, t] {
+      if (t % 2 == 0) {
+        const Json json = call(test::post("/v1/chat/completions", hello().dump())).second;
+        if (json["choices"][0]["message"]["content"] == expected) ++equal;
+      } else {
+        std::string text;
+        auto all = events(stream("/v1/chat/completions", hello({{"stream", true}})));
+        all.pop_back();
+        for (const auto& event : all)
+          text += Json::parse(event)["choices"][0]["delta"]["content"].get<std::string>();
+        if (text == expected) ++equal;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(equal, 6);
+}
+
+}  // namespace
+}  // namespace hadal::serve::api

@@ -1,0 +1,368 @@
+// The transport against clients that are slow, rude, large or gone. Timeouts are short here; what happens at
+// their end is the same as with the real ones.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "serve/http/server.h"
+#include "serve/raw_client.h"
+
+namespace hadal::serve::http {
+namespace {
+
+using test::eventually;
+using test::RawClient;
+
+class HttpServer : public testing::Test {
+ protected:
+  void SetUp() override {
+    options_.head_timeout = 0.4;
+    options_.body_timeout = 0.4;
+    options_.idle_timeout = 5;
+    options_.max_head_bytes = 4096;
+    options_.max_body_bytes = 100'000;
+    options_.stream_idle_seconds = 0.1;
+    options_.drain_timeout = 1;
+  }
+
+  void TearDown() override { stop(); }
+
+  void start() {
+    server_ = std::make_unique<Server>(options_);
+    server_->listen();
+    thread_ = std::thread(
+        [this] { server_->run([this](Request r, std::shared_ptr<Exchange> e) { handle(r, e); }); });
+  }
+
+  void stop() {
+    if (!thread_.joinable()) return;
+    server_->stop();
+    thread_.join();
+    const std::lock_guard lock(mutex_);
+    held_.reset();
+  }
+
+  void handle(const Request& request, std::shared_ptr<Exchange> exchange) {
+    ++handled_;
+    if (request.path == "/throw") throw std::runtime_error("broken on purpose");
+    if (request.path == "/drop") return;
+    if (request.path == "/hold" || request.path == "/stream") {
+      if (request.path == "/stream") exchange->begin_stream({});
+      exchange->on_hang_up([this] { ++hang_ups_; });
+      const std::lock_guard lock(mutex_);
+      held_ = std::move(exchange);
+      return;
+    }
+    exchange->respond({200,
+                       "text/plain",
+                       {},
+                       request.method + " " + request.path + " " + request.query + " " +
+                           std::to_string(request.body.size())});
+  }
+
+  std::shared_ptr<Exchange> held() {
+    EXPECT_TRUE(eventually([this] {
+      const std::lock_guard lock(mutex_);
+      return held_ != nullptr;
+    }));
+    const std::lock_guard lock(mutex_);
+    return std::exchange(held_, nullptr);
+  }
+
+  void expect_alive() {
+    RawClient client(server_->port());
+    ASSERT_TRUE(client.send(test::get("/alive?x=1")));
+    EXPECT_NE(client.read_response().find("GET /alive x=1 0"), std::string::npos);
+  }
+
+  ServerOptions options_;
+  std::unique_ptr<Server> server_;
+  std::thread thread_;
+  std::mutex mutex_;
+  std::shared_ptr<Exchange> held_;
+  std::atomic<int> handled_{0};
+  std::atomic<int> hang_ups_{0};
+};
+
+TEST_F(HttpServer, KeepsConnectionsAndAnswersPipelinedRequestsInOrder) {
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send(test::get("/1") + test::post("/2", "abc") + test::get("/3")));
+  EXPECT_NE(client.read_response().find("GET /1  0"), std::string::npos);
+  EXPECT_NE(client.read_response().find("POST /2  3"), std::string::npos);
+  EXPECT_NE(client.read_response().find("GET /3  0"), std::string::npos);
+  ASSERT_TRUE(client.send(test::get("/4")));
+  EXPECT_NE(client.read_response().find("GET /4  0"), std::string::npos);
+  EXPECT_FALSE(client.closed_by_server());
+}
+
+TEST_F(HttpServer, HonoursConnectionCloseHeadAndChunkedBodies) {
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send(
+      "HEAD /h HTTP/1.1\r\nHost: t\r\n\r\nPOST /c HTTP/1.1\r\nHost: t\r\n"
+      "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"));
+  const std::string all = client.read_all();
+  EXPECT_NE(all.find("Content-Length: 10\r\n"), std::string::npos);  // of the body that HEAD leaves out
+  EXPECT_EQ(all.find("HEAD /h"), std::string::npos);
+  EXPECT_NE(all.find("POST /c  7"), std::string::npos);
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST_F(HttpServer, RefusesWhatIsNotHttp) {
+  start();
+  for (const char* bytes : {"nonsense\r\n\r\n", "\x16\x03\x01\x02\x01\xfc\x03\x03\r\n\r\n",
+                            "GET / HTTP/9.9\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+                            "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+                            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}) {
+    RawClient client(server_->port());
+    ASSERT_TRUE(client.send(bytes));
+    EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 4")) << bytes;
+    EXPECT_TRUE(client.closed_by_server());
+  }
+  EXPECT_EQ(handled_, 0);
+  expect_alive();
+}
+
+TEST_F(HttpServer, RefusesLargeHeaders) {
+  start();
+  RawClient client(server_->port());
+  client.send("GET / HTTP/1.1\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n");
+  EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 431"));
+  expect_alive();
+}
+
+TEST_F(HttpServer, RefusesLargeBodiesBeforeAndWhileReadingThem) {
+  start();
+  const std::string big(300'000, 'x');
+  {
+    RawClient client(server_->port());
+    client.send(
+        test::post("/", big));  // the answer must not be lost in the reset of a socket with unread bytes
+    EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 413"));
+  }
+  {
+    RawClient client(server_->port());
+    client.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n" + big + "\r\n0\r\n\r\n");
+    EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 413"));
+  }
+  {
+    RawClient client(server_->port());
+    ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 300000\r\n\r\n"));
+    EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 413"));
+  }
+  EXPECT_EQ(handled_, 0);
+  expect_alive();
+}
+
+TEST_F(HttpServer, SaysContinueToThoseWhoAsk) {
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send("POST /c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"));
+  EXPECT_EQ(client.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  ASSERT_TRUE(client.send("abc"));
+  EXPECT_NE(client.read_response().find("POST /c  3"), std::string::npos);
+}
+
+TEST_F(HttpServer, TimesOutSlowHeadersAndBodies) {
+  start();
+  RawClient slow_head(server_->port());
+  RawClient slow_body(server_->port());
+  ASSERT_TRUE(slow_head.send("GET / HTTP/1.1\r\nHo"));
+  ASSERT_TRUE(slow_body.send("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc"));
+  expect_alive();
+  EXPECT_TRUE(slow_head.read_all().starts_with("HTTP/1.1 408"));
+  EXPECT_TRUE(slow_body.read_all().starts_with("HTTP/1.1 408"));
+  EXPECT_EQ(handled_, 1);
+}
+
+TEST_F(HttpServer, AnswersUnfinishedBodies) {
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc"));
+  client.finish_sending();
+  const std::string answer = client.read_all();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 400"));
+  EXPECT_NE(answer.find("the request's body is not complete"), std::string::npos);
+  EXPECT_EQ(handled_, 0);
+  expect_alive();
+}
+
+TEST_F(HttpServer, AnswersForHandlersThatThrowOrForget) {
+  start();
+  for (const char* path : {"/throw", "/drop"}) {
+    RawClient client(server_->port());
+    ASSERT_TRUE(client.send(test::get(path)));
+    EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 500")) << path;
+  }
+  expect_alive();
+}
+
+TEST_F(HttpServer, StreamsInChunksAndKeepsTheConnection) {
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send(test::get("/stream")));
+  EXPECT_NE(client.read_until("\r\n\r\n").find("Transfer-Encoding: chunked"), std::string::npos);
+  const auto exchange = held();
+  EXPECT_TRUE(exchange->write("data: one\n\n"));
+  EXPECT_EQ(client.read_until("\n\n\r\n"), "b\r\ndata: one\n\n\r\n");
+  EXPECT_EQ(client.read_until("\n\n\r\n"),
+            "e\r\n: keep-alive\n\n\r\n");  // nothing came for stream_idle_seconds
+  EXPECT_TRUE(exchange->write("data: two\n\n"));
+  exchange->end_stream();
+  EXPECT_NE(client.read_until("0\r\n\r\n").find("b\r\ndata: two\n\n\r\n0\r\n\r\n"), std::string::npos);
+  ASSERT_TRUE(client.send(test::get("/next")));
+  EXPECT_NE(client.read_response().find("GET /next"), std::string::npos);
+  EXPECT_FALSE(exchange->write("data: late\n\n"));
+  EXPECT_EQ(hang_ups_, 0);
+}
+
+TEST_F(HttpServer, StreamsToHttp10WithoutChunks) {
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send("GET /stream HTTP/1.0\r\n\r\n"));
+  const auto exchange = held();
+  exchange->write("data: one\n\n");
+  exchange->end_stream();
+  const std::string all = client.read_all();
+  EXPECT_TRUE(all.ends_with("\r\n\r\ndata: one\n\n"));
+  EXPECT_EQ(all.find("chunked"), std::string::npos);
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST_F(HttpServer, NoticesClientsThatLeave) {
+  start();
+  for (const char* path : {"/hold", "/stream"}) {
+    hang_ups_ = 0;
+    auto client = std::make_unique<RawClient>(server_->port());
+    ASSERT_TRUE(client->send(test::get(path)));
+    const auto exchange = held();
+    EXPECT_EQ(hang_ups_, 0);
+    client.reset();
+    EXPECT_TRUE(eventually([this] { return hang_ups_ == 1; })) << path;
+    EXPECT_FALSE(exchange->write("data: for nobody\n\n"));
+    std::atomic<bool> told{false};
+    exchange->on_hang_up([&] { told = true; });  // too late to be told later: told at once
+    EXPECT_TRUE(told);
+    exchange->respond({});  // does nothing
+  }
+  expect_alive();
+}
+
+TEST_F(HttpServer, CutsStreamsThatNobodyReads) {
+  options_.max_unsent_bytes = 200'000;
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send(test::get("/stream")));
+  const auto exchange = held();
+  const std::string piece(50'000, 'x');
+  size_t sent = 0;
+  // The kernel's buffers hold some megabytes; beyond them, at most max_unsent_bytes wait here.
+  while (exchange->write(piece) && sent < 200'000'000) sent += piece.size();
+  EXPECT_LT(sent, 200'000'000u);
+  EXPECT_TRUE(eventually([this] { return hang_ups_ == 1; }));
+  expect_alive();
+}
+
+TEST_F(HttpServer, DroppingAStreamCutsIt) {
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send(test::get("/stream")));
+  held()->write("data: one\n\n");
+  const std::string all = client.read_all();
+  EXPECT_NE(all.find("data: one"), std::string::npos);
+  EXPECT_EQ(all.find("0\r\n\r\n"), std::string::npos);  // no proper end: the client can tell
+  EXPECT_TRUE(client.closed_by_server());
+}
+
+TEST_F(HttpServer, RefusesConnectionsBeyondTheLimit) {
+  options_.max_connections = 3;
+  start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<RawClient>(server_->port()));
+    clients.back()->send(test::get("/"));
+    clients.back()->read_response();
+  }
+  RawClient extra(server_->port());
+  EXPECT_TRUE(extra.read_all().starts_with("HTTP/1.1 503"));
+  clients.clear();
+  EXPECT_TRUE(eventually([this] { return server_->connections() == 0; }));
+  expect_alive();
+}
+
+TEST_F(HttpServer, FinishesRunningAnswersBeforeItStops) {
+  options_.drain_timeout = 20;
+  start();
+  RawClient busy(server_->port());
+  RawClient idle(server_->port());
+  ASSERT_TRUE(busy.send(test::get("/hold")));
+  ASSERT_TRUE(idle.send(test::get("/")));
+  idle.read_response();
+  auto exchange = held();
+  server_->stop();
+  idle.read_all();
+  EXPECT_TRUE(idle.closed_by_server());
+  EXPECT_TRUE(eventually([this] { return !RawClient(server_->port()).connected(); }));
+  exchange->respond({200, "text/plain", {}, "late but whole"});
+  exchange.reset();
+  const std::string answer = busy.read_all();
+  EXPECT_NE(answer.find("late but whole"), std::string::npos);
+  EXPECT_NE(answer.find("Connection: close"), std::string::npos);
+  EXPECT_EQ(hang_ups_, 0);
+  stop();
+}
+
+TEST_F(HttpServer, CutsAnswersThatOutlastTheDrain) {
+  options_.drain_timeout = 0.2;
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send(test::get("/hold")));
+  const auto exchange = held();
+  const double before = base::monotonic_seconds();
+  stop();
+  EXPECT_LT(base::monotonic_seconds() - before, 5);
+  EXPECT_EQ(hang_ups_, 1);
+}
+
+TEST_F(HttpServer, NamesAPortInUse) {
+  start();
+  ServerOptions same = options_;
+  same.port = server_->port();
+  try {
+    Server second(same);
+    FAIL() << "two servers on one port";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kIo);
+    EXPECT_NE(std::string(e.what()).find(std::to_string(same.port)), std::string::npos);
+    EXPECT_NE(std::string(e.what()).find("in use"), std::string::npos);
+  }
+  same.host = "no such host";
+  EXPECT_THROW(Server{same}, Error);
+}
+
+TEST_F(HttpServer, ServesManyAtOnce) {
+  start();
+  std::atomic<int> good{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        RawClient client(server_->port());
+        const std::string path = "/" + std::to_string(t * 1000 + i);
+        client.send(test::get(path));
+        if (i % 5 == 0) continue;  // leaves without waiting
+        if (client.read_response().find("GET " + path + "  0") != std::string::npos) ++good;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 8 * 40);
+  EXPECT_TRUE(eventually([this] { return server_->connections() == 0; }));
+}
+
+}  // namespace
+}  // namespace hadal::serve::http
