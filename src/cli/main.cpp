@@ -23,6 +23,7 @@ const std::vector<void (*)(CLI::App&)> kCommands = {
     cli::add_serve,
     cli::add_logits,
     cli::add_grads,
+    cli::add_bench,
 };
 
 int exit_status(ErrorCode code) {

@@ -127,6 +127,21 @@ TEST_P(RowwiseTest, SoftmaxForwardAndBackward) {
   }
 }
 
+TEST_P(RowwiseTest, AttentionProbabilitiesBackward) {
+  for (const int64_t n : kLengths) {
+    const auto s = normals(random_, n, 5.0);
+    const auto dp = normals(random_, n);
+    auto p = s;
+    auto ds = dp;
+    attention_probabilities_backward(p.data(), ds.data(), 0.25f, 2.0f, 0.125f, n);
+    for (size_t i = 0; i < s.size(); ++i) {
+      const double want = std::exp(0.25 * s[i] - 2.0);
+      EXPECT_NEAR(p[i], want, 1e-6 * (1 + want));
+      EXPECT_NEAR(ds[i], want * (dp[i] - 0.125) * 0.25, 1e-6 * (1 + want));
+    }
+  }
+}
+
 TEST_P(RowwiseTest, SoftmaxOfExtremes) {
   std::vector<float> masked = {-kInf, 3.0f, -kInf, 3.0f, -3.4e38f};
   EXPECT_NEAR(softmax(masked.data(), 5), 3.0 + std::log(2.0), 1e-6);
