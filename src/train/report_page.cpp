@@ -201,7 +201,8 @@ if (layers.length) {
   const canvases = [];
   layers.forEach((experts, layer) => {
     const row = html("div", box, undefined, "layer");
-    html("span", row, "MoE layer " + (layer + 1));
+    const mtp = data.curves.mtp_loss.x.length && layer === layers.length - 1;
+    html("span", row, mtp ? "MTP module" : "MoE layer " + (layer + 1));
     const canvas = html("canvas", row);
     canvas.width = data.heat.x.length;
     canvas.height = experts.length;
