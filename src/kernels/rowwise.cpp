@@ -120,16 +120,6 @@ void softmax_backward(const float* y, const float* dy, float* dx, int64_t n) {
   });
 }
 
-void attention_probabilities_backward(float* s, float* dp, float factor, float lse, float delta, int64_t n) {
-  const V factors = hn::Set(D(), factor);
-  const V shift = hn::Set(D(), lse);
-  const V deltas = hn::Set(D(), delta);
-  for_vectors(n, [&](int64_t i, auto size) HADAL_BODY {
-    const V p = exp(hn::Sub(hn::Mul(factors, load(s + i, size)), shift));
-    store(p, s + i, size);
-    store(hn::Mul(hn::Mul(p, hn::Sub(load(dp + i, size), deltas)), factors), dp + i, size);
-  });
-}
 
 void attention_probabilities_backward(float* s, float* dp, float scale, float lse, float delta, int64_t n) {
   const V factor = hn::Set(D(), scale);
@@ -195,7 +185,6 @@ HWY_EXPORT(rms_norm_backward);
 HWY_EXPORT(softmax);
 HWY_EXPORT(softmax_backward);
 HWY_EXPORT(attention_probabilities_backward);
-HWY_EXPORT(attention_probabilities_backward);
 HWY_EXPORT(sigmoid_all);
 HWY_EXPORT(swiglu);
 HWY_EXPORT(swiglu_backward);
@@ -220,9 +209,6 @@ void rms_norm_backward(const float* x, const float* weight, float inv_rms, const
 float softmax(float* x, int64_t n) { return HWY_DYNAMIC_DISPATCH(softmax)(x, n); }
 void softmax_backward(const float* y, const float* dy, float* dx, int64_t n) {
   HWY_DYNAMIC_DISPATCH(softmax_backward)(y, dy, dx, n);
-}
-void attention_probabilities_backward(float* s, float* dp, float scale, float lse, float delta, int64_t n) {
-  HWY_DYNAMIC_DISPATCH(attention_probabilities_backward)(s, dp, scale, lse, delta, n);
 }
 void attention_probabilities_backward(float* s, float* dp, float scale, float lse, float delta, int64_t n) {
   HWY_DYNAMIC_DISPATCH(attention_probabilities_backward)(s, dp, scale, lse, delta, n);
