@@ -67,7 +67,7 @@ void add_bench_limits(CLI::App& bench) {
       "  hadal bench limits\n"
       "  hadal bench limits --threads 2 --json\n"
       "  HADAL_SIMD=avx2 hadal bench limits     as a machine without AVX-512 would\n"
-      "Peak: the best of many 2 ms rounds. Bandwidth: the median of seven passes over 128 MiB a thread;\n"
+      "Peak: the best of many 2 ms rounds. Bandwidth: the best of nine passes over 128 MiB a thread;\n"
       "a copied byte counts twice, once read and once written.");
   auto options = std::make_shared<LimitsOptions>();
   command->add_option("--threads", options->threads, "The most threads to use (default: all processors)");
