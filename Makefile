@@ -75,8 +75,9 @@ fuzz:  ## build the libFuzzer targets with clang and give each FUZZ_SECONDS (def
 	@cmake -S . -B build/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang -DHADAL_FUZZ=ON \
 	  -DHADAL_WEB=OFF -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	@cmake --build build/fuzz -j $(JOBS)
-	@for target in build/fuzz/fuzz_*; do [ -x "$$target" ] && [ -f "$$target" ] || continue; \
-	  echo "== $$target"; "$$target" -max_total_time=$${FUZZ_SECONDS:-30} -rss_limit_mb=2048 || exit 1; done
+	@for target in build/fuzz/*_fuzz; do [ -x "$$target" ] && [ -f "$$target" ] || continue; \
+	  echo "== $$target"; name=$$(basename $$target _fuzz); mkdir -p build/fuzz/corpus/$$name; \
+	  "$$target" -max_total_time=$${FUZZ_SECONDS:-30} -rss_limit_mb=4096 build/fuzz/corpus/$$name tests/fuzz/corpus/$$name || exit 1; done
 
 fresh-machine:  ## prove `make run` and `make test` in a minimal Debian 12 (needs root and debootstrap)
 	@bash bench/fresh_machine.sh
