@@ -29,11 +29,14 @@ class Tokenizer {
   int32_t vocab_size() const;
 
   // Text to ids. Added tokens in the text become their ids when `parse_special`, else they are plain text.
-  // Bytes that are not UTF-8 are kept: byte-level BPE can say any byte.
+  // Bytes that are not UTF-8 are kept: byte-level BPE can say any byte. Throws Error{kBadInput} only when the
+  // file's own pattern runs away on the text (never DeepSeek's).
   std::vector<TokenId> encode(std::string_view text, bool parse_special = false) const;
 
   // The exact bytes of one token (an added token's text; empty for ids outside the vocabulary).
   std::string_view token_bytes(TokenId id) const;
+  // skip_special leaves out what the file marks "special" (in DeepSeek's: the sentence marks, padding and
+  // <|EOT|>, but not <｜User｜> or <think>), as Hugging Face's library does.
   std::string decode(std::span<const TokenId> ids, bool skip_special = false) const;
 
   std::optional<TokenId> find(std::string_view added_token) const;  // by its exact text
