@@ -50,7 +50,6 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 [ ! -f ~/.npmrc ] || install -m 600 ~/.npmrc "$root/root/.npmrc"
 install -D -m 644 /etc/ssl/certs/ca-certificates.crt "$root/root/ca-bundle.crt"
 git clone -q --bare . "$root/root/origin.git"
-[ ! -d ../shared ] || cp -r ../shared "$root/root/shared"  # as CI lays it beside the clone
 cat >"$root/root/prove.sh" <<'INSIDE'
 #!/bin/bash
 # Runs inside the new machine. Prints "name value" lines on descriptor 3.
@@ -81,8 +80,9 @@ first_answer() {  # NAME: starts make run, waits for one chat answer, stops it
   echo "$1 $(since "$start")" >&3
   echo "$1_answer $answer" >&3
   echo "$1_page $(curl -sf "http://127.0.0.1:$port/" | wc -c)" >&3
-  kill -INT -- "-$server"
+  kill -TERM -- "-$server"
   wait "$server" || true
+  while curl -s -o /dev/null "http://127.0.0.1:$port/health"; do sleep 0.2; done
 }
 run_tests() {  # NAME
   local start
