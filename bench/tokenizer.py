@@ -90,7 +90,7 @@ def write_results(arguments, facts, size, training, encoding):
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "tokenizer.json").write_text(json.dumps(result, indent=1) + "\n")
     lines = ["# Tokenizer beside Hugging Face's library", "", machine_line(facts), "",
-             f"`bench/tokenizer.py --rounds {arguments.rounds}`: the programs took turns; medians. The library is the Rust",
+             f"`bench/tokenizer.py --text {arguments.text} --rounds {arguments.rounds}`: the programs took turns; medians. The library is the Rust",
              "`tokenizers` through npm (`@anush008/tokenizers`, version in `tests/text/reference/package.json`).", "",
              f"## Training on {size / 1e6:.0f} MB", "",
              "Both use as many threads as the machine has cores. The npm binding always makes 30,000 tokens, so that is the",
