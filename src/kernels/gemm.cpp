@@ -97,29 +97,6 @@ void skinny_block(const Gemm& g, const GemmTask& t, int64_t p, int64_t k, bool a
            static_cast<int>(end - j), kLanes, add);
 }
 
-// One block of k of one tile of rows, B (rows contiguous) read in place: nothing would use a packed copy
-// again.
-void direct_block(const Gemm& g, const GemmTask& t, ReadA read, const float* a, int64_t a_stride, int64_t p,
-                  int64_t k, bool add) {
-  const int rows = static_cast<int>(t.rows);
-  float* c = g.c + t.row * g.c_row;
-  const int64_t end = t.column + t.columns;
-  for (int64_t j = t.column; j < end; j += kNr) {
-    const int columns = static_cast<int>(std::min<int64_t>(kNr, end - j));
-    const int width = panel_width(end - j);
-    const float* b = g.b + p * g.b_row + j;
-    int64_t b_stride = g.b_row;
-    HWY_ALIGN float packed[kNr * kLongestBlock];
-    if (columns != width) {
-      pack_b(b, g.b_row, 1, k, columns, packed);
-      b = packed;
-      b_stride = width;
-    }
-    run_tile(micro_for(read, rows, width / kLanes), k, a, a_stride, b, b_stride, c + j, g.c_row, rows,
-             columns, width, add);
-  }
-}
-
 }  // namespace
 
 void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scratch) {
@@ -127,12 +104,16 @@ void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scr
   const int64_t block = ((g.k + blocks - 1) / blocks + 3) / 4 * 4;
   const bool a_by_row = g.a_col == 1;
   const bool skinny = t.rows <= kSkinnyRows && a_by_row && g.b_row == 1 && g.b_col != 1;
-  const bool direct = !skinny && t.rows <= kMr && g.b_col == 1;
+  const int64_t tiles = (t.rows + kMr - 1) / kMr;
+  // B whose rows are contiguous can be read in place; a copy pays from the second tile on.
+  const bool direct = g.b_col == 1 && tiles == 1;
   // Rows that many cache ways apart would push each other out of L1; then a packed copy is read instead. A by
   // column is worth a copy when more than two panels read it.
   const bool pack_tiles = a_by_row ? g.a_row % 1024 == 0 && kMr > 8 : t.columns > 2 * kNr;
-  const int64_t tiles = (t.rows + kMr - 1) / kMr;
   if (!skinny && pack_tiles) scratch.a.resize(kPackedTiles * kPackedAStride * kLongestBlock);
+  const int64_t whole_panels = t.columns / kNr * kNr;
+  const int tail = static_cast<int>(t.columns - whole_panels);
+  const int tail_width = panel_width(tail);
 
   for (int64_t p = 0; p < g.k; p += block) {
     const int64_t k = std::min(block, g.k - p);
@@ -141,18 +122,31 @@ void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scr
       skinny_block(g, t, p, k, add);
       continue;
     }
-    float* packed_b = nullptr;
-    if (!direct) {
+    const float* b = g.b + p * g.b_row + t.column * g.b_col;
+    const float* panels = b;  // the first whole panel, and the distance to the next
+    int64_t panel_step = kNr;
+    int64_t panel_stride = g.b_row;
+    const float* tail_panel = b + whole_panels;
+    int64_t tail_stride = g.b_row;
+    if (!direct || tail != tail_width) {
+      scratch.b.resize(std::max(gemm_shape().packed_b_floats, (t.columns + kLanes) * block));
+      float* packed_b = scratch.b.data();
       const bool packed = blocks == 1 && scratch.packed_call == call && scratch.packed_problem == t.problem &&
                           scratch.packed_column == t.column;
       if (!packed) {
-        scratch.b.resize(std::max(gemm_shape().packed_b_floats, (t.columns + kLanes) * block));
-        pack_b(g.b + p * g.b_row + t.column * g.b_col, g.b_row, g.b_col, k, t.columns, scratch.b.data());
+        const int64_t first = direct ? whole_panels : 0;
+        pack_b(b + first * g.b_col, g.b_row, g.b_col, k, t.columns - first, packed_b + first * k);
         scratch.packed_call = call;
         scratch.packed_problem = t.problem;
         scratch.packed_column = t.column;
       }
-      packed_b = scratch.b.data();
+      if (!direct) {
+        panels = packed_b;
+        panel_step = kNr * k;
+        panel_stride = kNr;
+      }
+      tail_panel = packed_b + whole_panels * k;
+      tail_stride = tail_width;
     }
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t i = t.row + tile_begin(t.rows, tiles, tile);
@@ -169,19 +163,15 @@ void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scr
         a_stride = kPackedAStride;
         read = ReadA::kByColumn;
       }
-      if (direct) {
-        direct_block(g, t, read, a, a_stride, p, k, add);
-        continue;
-      }
       float* c = g.c + i * g.c_row + t.column;
       const Micro whole = micro_for(read, rows, kNv);
-      int64_t j = 0;
-      for (; j + kNr <= t.columns; j += kNr)
-        whole(k, a, a_stride, packed_b + j * k, kNr, c + j, g.c_row, add);
-      if (j < t.columns) {
-        const int width = panel_width(t.columns - j);
-        run_tile(micro_for(read, rows, width / kLanes), k, a, a_stride, packed_b + j * k, width, c + j,
-                 g.c_row, rows, static_cast<int>(t.columns - j), width, add);
+      const float* panel = panels;
+      for (int64_t j = 0; j < whole_panels; j += kNr, panel += panel_step) {
+        whole(k, a, a_stride, panel, panel_stride, c + j, g.c_row, add);
+      }
+      if (tail > 0) {
+        run_tile(micro_for(read, rows, tail_width / kLanes), k, a, a_stride, tail_panel, tail_stride,
+                 c + whole_panels, g.c_row, rows, tail, tail_width, add);
       }
     }
   }

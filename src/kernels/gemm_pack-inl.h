@@ -52,6 +52,11 @@ HWY_INLINE void copy_padded(const float* HWY_RESTRICT from, int count, float* HW
 #endif
 }
 
+// Rows copied at a time, across all panels or tiles: the reads follow memory closely enough for the
+// prefetcher and for whole cache lines, and the writes go to one place for a while (panels are often a
+// multiple of 4 KiB apart).
+constexpr int64_t kPackRows = 16;
+
 // Packed B: panels of kNr columns, the last one narrower (whole vectors). Panel at column j (from the first
 // packed one) begins at j * k; its row p is `width` floats.
 inline int panel_width(int64_t columns_left) {
@@ -62,17 +67,21 @@ inline int panel_width(int64_t columns_left) {
 inline void pack_b(const float* HWY_RESTRICT b, int64_t b_row, int64_t b_col, int64_t k, int64_t n,
                    float* HWY_RESTRICT out) {
   const D d;
-  if (b_col == 1) {  // in the order of memory: a row of all panels, then the next
+  if (b_col == 1) {
     const int64_t whole = n / kNr * kNr;
-    for (int64_t p = 0; p < k; ++p) {
-      const float* from = b + p * b_row;
-      float* to = out + p * kNr;
-      for (int64_t j = 0; j < whole; j += kNr, to += kNr * k) {
+    for (int64_t p0 = 0; p0 < k; p0 += kPackRows) {
+      const int64_t p1 = std::min(k, p0 + kPackRows);
+      for (int64_t j = 0; j < whole; j += kNr) {
+        for (int64_t p = p0; p < p1; ++p) {
 #pragma GCC unroll 4
-        for (int v = 0; v < kNr; v += kLanes) hn::StoreU(hn::LoadU(d, from + j + v), d, to + v);
+          for (int v = 0; v < kNr; v += kLanes) {
+            hn::StoreU(hn::LoadU(d, b + p * b_row + j + v), d, out + j * k + p * kNr + v);
+          }
+        }
       }
-      if (whole < n) {
-        copy_padded(from + whole, static_cast<int>(n - whole), out + whole * k + p * panel_width(n - whole));
+      for (int64_t p = p0; p < p1 && whole < n; ++p) {
+        copy_padded(b + p * b_row + whole, static_cast<int>(n - whole),
+                    out + whole * k + p * panel_width(n - whole));
       }
     }
     return;
@@ -111,17 +120,22 @@ inline void pack_a(const float* HWY_RESTRICT a, int64_t a_row, int64_t a_col, in
   // A is read in the order of memory, all tiles of a row together: a tile alone would use a part of each
   // cache line and a new page every few rows.
   const D d;
-  for (int64_t p = 0; p < k; ++p) {
-    const float* from = a + p * a_col;
-    float* to = out + p * kPackedAStride;
-    for (int64_t t = first; t < last; ++t, to += kPackedAStride * k) {
+  for (int64_t p0 = 0; p0 < k; p0 += kPackRows) {
+    const int64_t p1 = std::min(k, p0 + kPackRows);
+    for (int64_t t = first; t < last; ++t) {
       const int64_t begin = tile_begin(rows, tiles, t);
+      const float* from = a + begin;
+      float* to = out + (t - first) * kPackedAStride * k;
       if (begin + kPackedAStride <= available) {
+        for (int64_t p = p0; p < p1; ++p) {
 #pragma GCC unroll 4
-        for (int v = 0; v < kPackedAStride; v += kLanes)
-          hn::StoreU(hn::LoadU(d, from + begin + v), d, to + v);
+          for (int v = 0; v < kPackedAStride; v += kLanes) {
+            hn::StoreU(hn::LoadU(d, from + p * a_col + v), d, to + p * kPackedAStride + v);
+          }
+        }
       } else {
-        copy_padded(from + begin, static_cast<int>(tile_begin(rows, tiles, t + 1) - begin), to);
+        const int count = static_cast<int>(tile_begin(rows, tiles, t + 1) - begin);
+        for (int64_t p = p0; p < p1; ++p) copy_padded(from + p * a_col, count, to + p * kPackedAStride);
       }
     }
   }
