@@ -80,28 +80,30 @@ bool Engine::Impl::admit(std::vector<std::shared_ptr<Generation>>& cancelled) {
   return true;
 }
 
-// One step of every running request, in order of arrival.
+// One step of every running request, in order of arrival. One that ends leaves the engine before its last
+// event is sent: whoever has seen that event can submit the next request.
 void Engine::Impl::turn() {
-  std::vector<std::shared_ptr<Generation>> ended;
-  for (const auto& generation : running) {
+  const auto present = running;
+  for (const auto& generation : present) {
     const int64_t before = generation->completion_tokens();
     const bool goes_on = generation->step();
-    const std::lock_guard lock(mutex);
-    totals.tokens_generated_total += static_cast<uint64_t>(generation->completion_tokens() - before);
-    if (!goes_on) ended.push_back(generation);
-    if (stopping) break;
+    {
+      const std::lock_guard lock(mutex);
+      totals.tokens_generated_total += static_cast<uint64_t>(generation->completion_tokens() - before);
+      if (!goes_on) std::erase(running, generation);
+      if (goes_on && stopping) return;
+    }
+    if (!goes_on) generation->send_last();
   }
-  if (ended.empty()) return;
-  const std::lock_guard lock(mutex);
-  std::erase_if(running, [&](const auto& generation) {
-    return std::find(ended.begin(), ended.end(), generation) != ended.end();
-  });
 }
 
 void Engine::Impl::run() {
   std::vector<std::shared_ptr<Generation>> cancelled;
   while (admit(cancelled)) {
-    for (const auto& generation : cancelled) generation->end(Finish::kCancelled);
+    for (const auto& generation : cancelled) {
+      generation->end(Finish::kCancelled);
+      generation->send_last();
+    }
     cancelled.clear();
     turn();
   }
@@ -116,7 +118,10 @@ void Engine::Impl::end_everything() {
     left.insert(left.end(), waiting.begin(), waiting.end());
     waiting.clear();
   }
-  for (const auto& generation : left) generation->end(Finish::kCancelled);
+  for (const auto& generation : left) {
+    generation->end(Finish::kCancelled);
+    generation->send_last();
+  }
 }
 
 Engine::Engine() : impl_(std::make_unique<Impl>()) {}

@@ -98,16 +98,26 @@ bool Generation::accept(text::TokenId token) {
     else
       event.text += stops_.finish();
   }
-  const bool goes_on = !event.finish;
+  if (event.finish) return keep_last(std::move(event));
   send(std::move(event));
-  return goes_on;
+  return true;
+}
+
+bool Generation::keep_last(Event event) {
+  last_event_ = std::move(event);
+  return false;
 }
 
 void Generation::end(Finish finish, const std::string& error) {
   Event event;
   event.finish = finish;
   event.error = error;
-  send(std::move(event));
+  keep_last(std::move(event));
+}
+
+void Generation::send_last() {
+  session_.reset();  // its cache is free before anyone hears of the end
+  send(std::move(last_event_));
 }
 
 void Generation::send(Event event) {

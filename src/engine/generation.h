@@ -33,11 +33,12 @@ class Generation {
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }  // from any thread
   bool is_cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
-  // One piece of the prompt or one token; sends its event. False: the request has ended and its last event is
-  // sent. Never throws: what goes wrong becomes Finish::kError.
+  // One piece of the prompt or one token; sends its event. False: the request has ended, and its last event
+  // waits for send_last(), so that the engine can let go of it first. Never throws: what goes wrong becomes
+  // Finish::kError.
   bool step();
-  // Sends the last event of a request that will run no more.
-  void end(Finish finish, const std::string& error = "");
+  void end(Finish finish, const std::string& error = "");  // for a request that will run no more
+  void send_last();
 
   int64_t completion_tokens() const { return usage_.completion_tokens; }
 
@@ -46,6 +47,7 @@ class Generation {
   bool prefill();
   bool accept(text::TokenId token);
   void send(Event event);
+  bool keep_last(Event event);
 
   const GenerationContext& context_;
   const RequestId id_;
@@ -60,6 +62,7 @@ class Generation {
   size_t prompt_done_ = 0;            // tokens of the prompt that are in the session
   text::TokenId last_token_ = 0;
   Usage usage_;
+  Event last_event_;
   double started_ = 0;      // first step
   double first_token_ = 0;  // end of prefill
 };
