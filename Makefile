@@ -9,6 +9,7 @@ PORT ?= 8080
 WERROR ?= OFF
 JOBS ?= $(shell nproc)
 CTEST_ARGS ?=
+TEXT ?= data/nano/validation.txt
 HADAL := build/release/hadal
 
 .PHONY: help install build run test test-slow lint format tidy bench asan tsan fuzz fresh-machine clean
@@ -61,7 +62,11 @@ bench:  ## every benchmark, with its peers; results go to bench/results/
 	@setup/install.sh build run bench
 	@$(MAKE) --no-print-directory build/release/build.ninja
 	@cmake --build --preset release -j $(JOBS)
-	@for script in bench/*_vs_*; do echo "== $$script"; "$$script" || exit 1; done
+	$(HADAL) bench limits
+	bench/train_vs_torch.py
+	@if [ -d data/nano ]; then set -x; sh bench/resume_kill.sh; \
+	  ctest --preset release -R text.reference_install && python3 bench/tokenizer.py --text $(TEXT); \
+	else echo "bench: kill-and-resume and the tokenizer need data/nano: $(HADAL) data build recipes/nano/data.toml"; fi
 
 # The fuzz targets' corpora are replayed by ctest; the browser and the pages are not what sanitizers look for.
 asan tsan:  ## build with AddressSanitizer + UBSan (asan) or ThreadSanitizer (tsan) and run the tests
