@@ -179,6 +179,7 @@ test('Markdown is shown, and can do no harm', async () => {
   const link = body.getByRole('link', { name: 'More' });
   assert.equal(await link.getAttribute('rel'), 'noopener noreferrer');
   assert.equal(await body.locator('img, script, iframe, [style], a[href^="javascript"]').count(), 0);
+  assert.match(await body.innerText(), /<script>window\.hacked=1<\/script>/); // shown, not run
   assert.equal(await page.evaluate(() => window.hacked), undefined);
   await page.screenshot({ path: `${screenshots}/markdown-light.png` });
   await page.getByRole('button', { name: 'Switch to dark colours' }).click();
@@ -214,12 +215,14 @@ test('light and dark follow the system until someone chooses', async () => {
 });
 
 test('everything can be reached with Tab, and focus can be seen', async () => {
-  await page.evaluate(() => document.activeElement?.blur());
+  await page.locator('.skip').focus();
+  await page.keyboard.press('Shift+Tab'); // out of the page: the next Tab comes in from the top
   const seen = [];
   for (let i = 0; i < 10; ++i) {
     await page.keyboard.press('Tab');
     const { name, outlined } = await page.evaluate(() => {
       const element = document.activeElement;
+      if (element === document.body) return { name: 'body', outlined: true }; // the browser's own bar has the focus
       const style = getComputedStyle(element.matches('textarea') ? element.closest('form') : element);
       return {
         name: element.getAttribute('aria-label') ?? element.id ?? '',

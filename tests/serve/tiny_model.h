@@ -31,6 +31,23 @@ inline std::shared_ptr<const text::Tokenizer> tiny_tokenizer() {
   return text::train_bpe(texts, options);
 }
 
+// Random weights would sample the end token now and then, and a test that wants a long answer would not get
+// one. So: the first number of every hidden state is made large, and the control tokens' logits go down with
+// it.
+inline void never_end(model::Transformer& model) {
+  const int64_t width = model.config().hidden_size;
+  for (model::Parameter& parameter : model.parameters()) {
+    const auto rows = static_cast<int64_t>(parameter.size() / width);
+    if (parameter.name == "model.embed_tokens.weight") {
+      for (int64_t row = 0; row < rows; ++row) parameter.value[row * width] = 0.5f;
+    }
+    if (parameter.name == "lm_head.weight") {
+      const auto control = static_cast<int64_t>(text::control_tokens().size());
+      for (int64_t row = 0; row < control; ++row) parameter.value[row * width] = -8.0f;
+    }
+  }
+}
+
 // `width` sets the speed: 64 makes thousands of tokens a second, 512 a hundred or so.
 inline void make_tiny_model(const std::string& directory, int64_t width = 64, int64_t context = 4096) {
   const auto tokenizer = tiny_tokenizer();
@@ -65,6 +82,7 @@ inline void make_tiny_model(const std::string& directory, int64_t width = 64, in
                            {"eos_token_id", 1},
                            {"hidden_act", "silu"}};
   const auto model = model::Transformer::create(model::parse_config(json, "tiny_model.h"), 1, 0.02);
+  never_end(*model);
   std::filesystem::create_directories(directory);
   tokenizer->save(directory + "/tokenizer.json");
   train::ExportOptions options;
