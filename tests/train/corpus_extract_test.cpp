@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "corpus_fixture.h"
 #include "train/corpus/clean.h"
 #include "train/corpus/extractor.h"

@@ -7,9 +7,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <string>
-
-#include "base/files.h"
 
 namespace hadal::train::corpus {
 
@@ -33,7 +32,7 @@ class ScratchFolder {
   std::string write(const std::string& name, const std::string& bytes) const {
     const std::string path = *this / name;
     std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    base::write_file_atomic(path, bytes);
+    std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }
 

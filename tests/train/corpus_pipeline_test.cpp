@@ -3,7 +3,9 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/json.h"
+#include "base/random.h"
 #include "corpus_fixture.h"
 #include "text/tokenizer.h"
 #include "train/corpus/document.h"

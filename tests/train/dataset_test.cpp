@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "corpus_fixture.h"
 
 namespace hadal::train {

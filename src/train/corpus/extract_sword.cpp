@@ -72,9 +72,7 @@ class OsisReader {
       text_ += "\n\n";
     } else if (name == "p" || name == "lg" || name == "table" || name == "list" || name == "item") {
       text_ += "\n\n";
-    } else if (name == "l" || name == "lb") {
-      text_ += ' ';
-    } else if (name == "verse" || name == "milestone") {
+    } else if (!closing && (name == "l" || name == "lb" || name == "verse" || name == "milestone")) {
       text_ += ' ';
     }
   }
