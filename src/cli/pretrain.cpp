@@ -41,14 +41,14 @@ void run(const Options& options) {
 
 void add_pretrain(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      add_command(app, "pretrain", "Train a model from a recipe",
-                  "  hadal pretrain recipes/nano/nano.toml --out runs/nano\n"
-                  "  hadal pretrain recipes/nano/nano.toml --out runs/nano --resume       (after Ctrl-C, a "
-                  "kill, a power cut)\n"
-                  "  hadal pretrain recipes/nano/nano.toml --set optimizer.lr=2e-3 --set schedule.steps=500\n"
-                  "Ctrl-C and SIGTERM save a checkpoint and leave; a second Ctrl-C leaves at once.\n"
-                  "RUN/report.html shows the curves while it trains; RUN/model is the result.");
+  CLI::App* command = add_command(
+      app, "pretrain", "Train a model from a recipe",
+      "  hadal pretrain recipes/nano/nano.toml --out runs/nano\n"
+      "  hadal pretrain recipes/nano/nano.toml --out runs/nano --resume       (after Ctrl-C, a "
+      "kill, a power cut)\n"
+      "  hadal pretrain recipes/nano/nano.toml --set optimizer.lr=2e-3 --set schedule.tokens=1000000\n"
+      "Ctrl-C and SIGTERM save a checkpoint and leave; a second Ctrl-C leaves at once.\n"
+      "RUN/report.html shows the curves while it trains; RUN/model is the result.");
   command->add_option("recipe", options->recipe, "the recipe, a TOML file")->required();
   command->add_option("--out", options->run, "the run directory (default: runs/<name of the recipe>)");
   command->add_flag("--resume", options->resume, "continue from the newest checkpoint of the run directory");

@@ -13,8 +13,8 @@ namespace hadal::ledger {
 class RunCost {
  public:
   // Reads `path` when it is there, and begins a new session at `step`. A session of before that never said
-  // how it ended was killed; `wasted_steps` of its steps have to be done again. A damaged file is started
-  // anew.
+  // how it ended was killed: its figures are those of its last write(), and the `wasted_steps` after that,
+  // which have to be done again, are counted apart. A damaged file is started anew.
   RunCost(const std::string& path, const std::string& stage, int64_t step, int64_t wasted_steps);
 
   // Adds one step. `flops` counts the arithmetic of the model's matrix products.

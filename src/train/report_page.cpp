@@ -106,6 +106,7 @@ const figure = (label, value) => {
 const tail = key => { const y = (data.curves[key] || {}).y || []; return y.length ? y[y.length - 1] : undefined; };
 const validation = summary.val_bpb !== undefined ? summary.val_bpb : tail("val_bpb");
 figure("Validation bits per byte", validation === undefined ? undefined : validation.toFixed(4));
+figure("Same, dialogues", summary.val_dialogues_bpb === undefined ? undefined : summary.val_dialogues_bpb.toFixed(4));
 figure("Training loss (nats)", last.loss === undefined || last.loss === null ? undefined : last.loss.toFixed(4));
 figure("Parameters", summary.parameters && short(summary.parameters));
 figure("Multiplied per token", summary.active_matmul_parameters && short(summary.active_matmul_parameters));

@@ -57,22 +57,29 @@ class RunLock {
 // The training text and the held-out text, with the tokenizer that cut them.
 struct Corpus {
   TokenDataset train;
-  std::optional<TokenDataset> validation;
+  std::optional<TokenDataset> validation;            // prose
+  std::optional<TokenDataset> validation_dialogues;  // in turns
   std::shared_ptr<const text::Tokenizer> tokenizer;
   std::string tokenizer_path;
   std::vector<int32_t> text_bytes;  // [vocab_size]
 
   explicit Corpus(const Recipe& recipe) : train(TokenDataset::open(recipe.data.dataset)) {
     const std::string& folder = recipe.data.dataset;
-    const std::string held_out = folder + "/" + std::string(kValidationShard);
     tokenizer_path = folder + "/tokenizer.json";
     tokenizer = text::Tokenizer::load(tokenizer_path);
     text_bytes = token_text_bytes(*tokenizer, recipe.model.vocab_size);
     check_vocabulary(train, folder, recipe);
-    if (!base::file_exists(held_out)) return;
-    validation = TokenDataset::open(held_out);
-    check_vocabulary(*validation, held_out, recipe);
-    if (validation->size() < 2) validation.reset();
+    validation = open_held_out(folder + "/" + std::string(kValidationShard), recipe);
+    validation_dialogues = open_held_out(folder + "/" + std::string(kValidationDialoguesShard), recipe);
+  }
+
+  // Nothing when the dataset has no such shard, or an empty one.
+  static std::optional<TokenDataset> open_held_out(const std::string& path, const Recipe& recipe) {
+    if (!base::file_exists(path)) return std::nullopt;
+    TokenDataset data = TokenDataset::open(path);
+    check_vocabulary(data, path, recipe);
+    if (data.size() < 2) return std::nullopt;
+    return data;
   }
 
   static void check_vocabulary(const TokenDataset& data, const std::string& where, const Recipe& recipe) {
@@ -284,7 +291,7 @@ class Trainer {
     }
     const bool due = recipe_.eval.every_steps > 0 && step % recipe_.eval.every_steps == 0;
     if (corpus_.validation && (due || step == steps)) {
-      const ValidationResult result = evaluate(recipe_.eval.sequences);
+      const ValidationResult result = evaluate(*corpus_.validation, recipe_.eval.sequences);
       validation_bpb_ = result.bpb;
       line["val_loss"] = result.loss;
       line["val_bpb"] = result.bpb;
@@ -297,15 +304,14 @@ class Trainer {
     return line;
   }
 
-  ValidationResult evaluate(int64_t sequences) {
+  ValidationResult evaluate(const TokenDataset& data, int64_t sequences) {
     ValidationOptions options;
     options.sequences = sequences;
     options.sequence_tokens = recipe_.data.sequence_tokens;
     options.rows = recipe_.data.batch_sequences / recipe_.data.micro_batches;
     options.document_mask = recipe_.data.document_mask;
     ValidationResult result;
-    timed_overhead(
-        [&] { result = validate(*model_, *corpus_.validation, corpus_.text_bytes, options, pool_); });
+    timed_overhead([&] { result = validate(*model_, data, corpus_.text_bytes, options, pool_); });
     return result;
   }
 
@@ -342,7 +348,7 @@ class Trainer {
                     {"train_tokens", corpus_.train.size()},
                     {"seed", recipe_.seed}};
     if (corpus_.validation) {
-      const ValidationResult result = evaluate(recipe_.eval.final_sequences);
+      const ValidationResult result = evaluate(*corpus_.validation, recipe_.eval.final_sequences);
       summary["val_bpb"] = result.bpb;
       summary["val_loss"] = result.loss;
       summary["val_tokens"] = result.tokens;
@@ -352,6 +358,11 @@ class Trainer {
         summary["val_expert_load"] = relative_load(result.load);
       }
       spdlog::info("finished: validation bpb {:.4f} (loss {:.4f} nats per token)", result.bpb, result.loss);
+    }
+    if (corpus_.validation_dialogues) {
+      const ValidationResult result = evaluate(*corpus_.validation_dialogues, recipe_.eval.final_sequences);
+      summary["val_dialogues_bpb"] = result.bpb;
+      summary["val_dialogues_tokens"] = result.tokens;
     }
     cost_->write("finished");
     summary["cost"] = cost_->json()["total"];

@@ -38,7 +38,9 @@ TEST(PackedBatches, EveryTokenIsATargetOncePerEpoch) {
     EXPECT_TRUE(batch.document_start.empty());
     for (int row = 0; row < 2; ++row) {
       const int32_t* tokens = batch.tokens.data() + row * 11;
-      if (previous_last >= 0) EXPECT_EQ(tokens[0], previous_last);  // rows overlap by one token
+      if (previous_last >= 0) {
+        EXPECT_EQ(tokens[0], previous_last);
+      }  // rows overlap by one token
       previous_last = tokens[10];
       inputs.insert(tokens, tokens + 10);
     }

@@ -78,7 +78,7 @@ TEST(Checkpoint, KeepsEveryBit) {
 TEST(Checkpoint, IsAHuggingFaceDirectoryBesideItsState) {
   const test::TemporaryFolder run;
   Training a(1);
-  save_checkpoint(run.path(), some_state(), *a.model, *a.optimizer, {.bf16 = false});
+  save_checkpoint(run.path(), some_state(), *a.model, *a.optimizer, {.tokenizer = "", .bf16 = false});
   const auto again = model::Transformer::load(list_checkpoints(run.path())[0] + "/model");
   for (size_t k = 0; k < again->parameters().size(); ++k) {
     const auto& x = a.model->parameters()[k];

@@ -91,6 +91,7 @@ inline void make_tiny_dataset(const std::string& folder) {
   tokenizer->save(folder + "/tokenizer.json");
   write_shard(*tokenizer, training, folder + "/train.bin");
   write_shard(*tokenizer, held_out, folder + "/validation.bin");
+  write_shard(*tokenizer, tiny_documents(20, 3), folder + "/validation_dialogues.bin");
   std::string text;
   for (const std::string& document : held_out) text += document + "\n\n";
   spill(folder + "/validation.txt", text);

@@ -67,6 +67,9 @@ TEST_F(Pretrain, LearnsAndLeavesEverythingInTheRunDirectory) {
         "model/model.safetensors", "model/tokenizer.json", "model/generation_config.json"}) {
     EXPECT_TRUE(fs::exists(folder_ / (std::string("run/") + file))) << file;
   }
+  const base::Json summary = base::Json::parse(test::slurp(folder_ / "run/summary.json"));
+  EXPECT_NEAR(summary["val_bpb"].get<double>(), metrics[59]["val_bpb"].get<double>(), 0.3);
+  EXPECT_NEAR(summary["val_dialogues_bpb"].get<double>(), summary["val_bpb"].get<double>(), 0.3);
   EXPECT_EQ(list_checkpoints(folder_ / "run").size(), 2u);  // checkpoint.keep
   const auto model = model::Transformer::load(folder_ / "run/model");
   EXPECT_EQ(model->config().n_routed_experts, 8);
