@@ -49,7 +49,7 @@ LineEditor::LineEditor(const std::string& prompt) : impl_(std::make_unique<Impl>
   // While a line is edited, Ctrl-C is a key and not a signal: it drops the line.
   el_set(editor, EL_ADDFN, "hadal-interrupt", "Drop this line", &Impl::on_interrupt);
   el_set(editor, EL_BIND, "^C", "hadal-interrupt", nullptr);
-  el_set(editor, EL_SETTY, "-d", "intr=", nullptr);
+  el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
 }
 
 LineEditor::~LineEditor() {
