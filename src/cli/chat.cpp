@@ -1,5 +1,6 @@
 // hadal chat: a conversation in the terminal.
 #include <cstdio>
+#include <optional>
 
 #include "base/error.h"
 #include "cli/answer.h"
@@ -35,7 +36,10 @@ class Chat {
 
   void run() {
     LineEditor editor("> ");
+    // On a terminal Ctrl-C never ends the chat, not even between a question and the first token.
+    std::optional<InterruptGuard> guard;
     if (editor.is_terminal()) {
+      guard.emplace();
       std::printf("%s, %lld tokens of context. /help lists the commands.\n", engine_->info().name.c_str(),
                   static_cast<long long>(engine_->info().context_tokens));
     }
@@ -49,7 +53,8 @@ class Chat {
       if (line[first] == '/') {
         if (!command(line.substr(first))) return;
       } else {
-        ask(line);
+        InterruptGuard::clear();
+        ask(line, !editor.is_terminal());
       }
     }
   }
@@ -97,11 +102,12 @@ class Chat {
     }
   }
 
-  void ask(const std::string& line) {
+  void ask(const std::string& line, bool guard_here) {
     const auto before = messages_;
     messages_.push_back({"user", line});
     try {
-      const InterruptGuard guard;
+      std::optional<InterruptGuard> guard;
+      if (guard_here) guard.emplace();
       const Answer answer =
           get_answer(*engine_, {fitting_prompt(), flags_.sampling.get()}, [](std::string_view text) {
             std::fwrite(text.data(), 1, text.size(), stdout);
