@@ -2,9 +2,12 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "quant/registry.h"
 
 namespace hadal::format {
 namespace {
@@ -15,6 +18,8 @@ constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kScaleSuffix = "_scale_inv";
 constexpr int64_t kMaxBlock = 1 << 16;
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr const char* kHead = "lm_head.weight";
 
 // config.json's quantization_config: {"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [128, 128]}.
 quant::Fp8BlockShape read_block_shape(const std::string& path) {
@@ -151,7 +156,8 @@ const WeightSource::Stored& WeightSource::stored(const std::string& name) const 
 
 const TensorView& WeightSource::view(const std::string& name) const { return *stored(name).view; }
 
-void WeightSource::read(const std::string& name, const tensor::Shape& expected, float* out) const {
+const WeightSource::Stored& WeightSource::checked(const std::string& name,
+                                                  const tensor::Shape& expected) const {
   const auto it = tensors_.find(name);
   if (it == tensors_.end()) {
     throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is missing, the config asks for {}",
@@ -162,12 +168,20 @@ void WeightSource::read(const std::string& name, const tensor::Shape& expected, 
     throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} has shape {}, the config asks for {}",
                 tensor.file->path(), name, shape_text(tensor.view->shape), shape_text(expected));
   }
+  if (quant::find_weight_format(tensor.view->dtype) == nullptr) {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is {}, not a floating-point weight",
+                tensor.file->path(), name, tensor::dtype_name(tensor.view->dtype));
+  }
+  return tensor;
+}
+
+void WeightSource::check(const std::string& name, const tensor::Shape& expected) const {
+  checked(name, expected);
+}
+
+void WeightSource::read(const std::string& name, const tensor::Shape& expected, float* out) const {
+  const Stored& tensor = checked(name, expected);
   if (tensor.scale_inv == nullptr) {
-    if (tensor.view->dtype == tensor::DType::kI32 || tensor.view->dtype == tensor::DType::kI64 ||
-        tensor.view->dtype == tensor::DType::kU8) {
-      throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is {}, not a floating-point weight",
-                  tensor.file->path(), name, tensor::dtype_name(tensor.view->dtype));
-    }
     to_float(*tensor.view, out);
     return;
   }
@@ -175,6 +189,23 @@ void WeightSource::read(const std::string& name, const tensor::Shape& expected, 
   to_float(*tensor.scale_inv, scales.data());
   quant::fp8_block_to_float(tensor.view->bytes.data(), expected[0], expected[1], scales.data(), fp8_block_,
                             out);
+}
+
+void WeightSource::refuse_unused(const std::set<std::string>& used) const {
+  for (const auto& [name, tensor] : tensors_) {
+    if (used.count(name) > 0 || name.ends_with(".rotary_emb.inv_freq")) continue;
+    if (name.starts_with("model.layers.") &&
+        (name.ends_with(".embed_tokens.weight") || name.ends_with(".shared_head.head.weight"))) {
+      continue;
+    }
+    if (const auto embedding = tensors_.find(kEmbedding); name == kHead && embedding != tensors_.end()) {
+      const TensorView& a = *tensor.view;
+      const TensorView& b = *embedding->second.view;
+      if (a.dtype == b.dtype && a.shape == b.shape && std::ranges::equal(a.bytes, b.bytes)) continue;
+    }
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} has no place in the model of config.json",
+                tensor.file->path(), name);
+  }
 }
 
 }  // namespace hadal::format

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ class WeightSource {
   // The values as FP32 into out [element_count(expected)]. Throws Error{kBadInput} naming file, tensor and
   // both shapes when they differ, or when FP8 scales are missing or of another shape than the blocks need.
   void read(const std::string& name, const tensor::Shape& expected, float* out) const;
+  // The same checks without reading, for callers that want them before they allocate.
+  void check(const std::string& name, const tensor::Shape& expected) const;
+
+  // Throws Error{kBadInput} naming a tensor that is not in `used`: the config describes a smaller model than
+  // the weights. Left out of this: rotary_emb.inv_freq (computed), the copies of embedding and head that an
+  // MTP module carries, and an lm_head that is the same bytes as the embedding (tied).
+  void refuse_unused(const std::set<std::string>& used) const;
 
  private:
   struct Stored {
@@ -38,6 +46,7 @@ class WeightSource {
     const TensorView* scale_inv = nullptr;  // FP8 only
   };
   const Stored& stored(const std::string& name) const;
+  const Stored& checked(const std::string& name, const tensor::Shape& expected) const;
   void add(const SafetensorsFile& file, const std::string& name);
   void pair_scales();
 

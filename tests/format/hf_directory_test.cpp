@@ -115,6 +115,32 @@ TEST_F(HfDirectory, NamesWhatContradictsTheConfig) {
             "[safetensors] " + directory_ + ": tensor b is missing, the config asks for [6]");
 }
 
+TEST_F(HfDirectory, RefusesWeightsThatTheConfigHasNoPlaceFor) {
+  const auto* v = values_.data();
+  write("model.safetensors", {{"lm_head.weight", tensor::DType::kF32, {2}, v, {}},
+                              {"model.embed_tokens.weight", tensor::DType::kF32, {2}, v, {}},
+                              {"model.layers.0.rotary_emb.inv_freq", tensor::DType::kF32, {1}, v, {}},
+                              {"model.layers.3.embed_tokens.weight", tensor::DType::kF32, {2}, v + 2, {}},
+                              {"model.layers.3.shared_head.head.weight", tensor::DType::kF32, {2}, v + 2, {}},
+                              {"model.norm.weight", tensor::DType::kF32, {1}, v, {}}});
+  const auto source = WeightSource::open(directory_);
+  source.refuse_unused({"model.embed_tokens.weight", "model.norm.weight"});  // the head is tied
+  try {
+    source.refuse_unused({"model.embed_tokens.weight"});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()),
+              "[safetensors] " + path("model.safetensors") +
+                  ": tensor model.norm.weight has no place in the model of config.json");
+  }
+  write("model.safetensors", {{"lm_head.weight", tensor::DType::kF32, {2}, v + 1, {}},
+                              {"model.embed_tokens.weight", tensor::DType::kF32, {2}, v, {}}});
+  const auto untied = WeightSource::open(directory_);
+  EXPECT_THROW(untied.refuse_unused({"model.embed_tokens.weight"}), Error);
+  EXPECT_THROW(untied.check("lm_head.weight", {3}), Error);
+  untied.check("lm_head.weight", {2});
+}
+
 TEST_F(HfDirectory, RefusesIntegersAsWeights) {
   const std::vector<std::byte> raw(8);
   write("model.safetensors", {{"ids", tensor::DType::kI64, {1}, nullptr, raw}});
