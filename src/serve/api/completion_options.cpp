@@ -50,13 +50,15 @@ engine::SamplingOptions read_sampling(const Fields& fields) {
   if (const auto value = fields.integer("top_k", -1, kMaxInt)) {
     sampling.top_k = static_cast<int>(std::max<int64_t>(*value, 0));  // -1 is how some clients say "off"
   }
+  // Compared as the floats that they become: 0.99999999999 is 1 there, and 1e-300 is 0.
   if (const auto value = fields.number("min_p", 0, 1)) {
-    if (*value >= 1) throw bad_value("min_p", "1 would drop every token; give a number below 1");
     sampling.min_p = static_cast<float>(*value);
+    if (sampling.min_p >= 1) throw bad_value("min_p", "1 would drop every token; give a number below 1");
   }
   if (const auto value = fields.number("repetition_penalty", 0, 10)) {
-    if (*value <= 0) throw bad_value("repetition_penalty", "0 is not allowed; 1 turns it off");
     sampling.repetition_penalty = static_cast<float>(*value);
+    if (sampling.repetition_penalty <= 0)
+      throw bad_value("repetition_penalty", "0 is not allowed; 1 turns it off");
   }
   if (const auto value = fields.integer("seed")) sampling.seed = static_cast<uint64_t>(*value);
   sampling.stop = read_stop(fields);
