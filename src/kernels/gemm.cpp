@@ -77,25 +77,34 @@ HWY_INLINE void run_tile(Micro kernel, int64_t k, const float* a, int64_t a_stri
   }
 }
 
-// One block of k of a few rows, with W read in place: rows at most kSkinnyRows, A by row, B by column.
-void skinny_block(const Gemm& g, const GemmTask& t, int64_t p, int64_t k, bool add) {
+// A few rows (at most kSkinnyRows; A by row, B by column), with W read in place. All blocks of k of one panel
+// before the next panel: its rows lie on as many pages, and each page is visited once.
+void skinny_task(const Gemm& g, const GemmTask& t, int64_t block) {
   const int rows = static_cast<int>(t.rows);
-  const float* a = g.a + t.row * g.a_row + p;
-  float* c = g.c + t.row * g.c_row;
-  int64_t j = t.column;
   const int64_t end = t.column + t.columns;
-  for (; j + kNr <= end; j += kNr) {
-    skinny_for(rows, kNv)(k, a, g.a_row, g.b + j * g.b_col + p, g.b_col, c + j, g.c_row, add);
+  constexpr int kWidest = kSkinnyVectors * kSkinnyLanes;
+  int width = kWidest;
+  for (int64_t j = t.column; j < end; j += width) {
+    const int columns = static_cast<int>(std::min<int64_t>(kWidest, end - j));
+    width = columns >= kSkinnyLanes ? columns / kSkinnyLanes * kSkinnyLanes : columns;
+    float* c = g.c + t.row * g.c_row + j;
+    for (int64_t p = 0; p < g.k; p += block) {
+      const int64_t k = std::min(block, g.k - p);
+      const float* a = g.a + t.row * g.a_row + p;
+      const float* w = g.b + j * g.b_col + p;
+      const bool add = g.accumulate || p > 0;
+      if (columns >= kSkinnyLanes) {
+        skinny_for(read_w(g.b_col), rows, width / kSkinnyLanes)(k, a, g.a_row, w, g.b_col, c, g.c_row, add);
+        continue;
+      }
+      HWY_ALIGN float packed[kLanes * kLongestBlock];
+      pack_b(w, g.b_row, g.b_col, k, columns, packed);
+      run_tile(micro_for(ReadA::kByRow, rows, 1), k, a, g.a_row, packed, kLanes, c, g.c_row, rows, columns,
+               kLanes, add);
+    }
   }
-  for (; j + kLanes <= end; j += kLanes) {
-    skinny_for(rows, 1)(k, a, g.a_row, g.b + j * g.b_col + p, g.b_col, c + j, g.c_row, add);
-  }
-  if (j == end) return;
-  HWY_ALIGN float packed[kLanes * kLongestBlock];
-  pack_b(g.b + j * g.b_col + p, g.b_row, g.b_col, k, end - j, packed);
-  run_tile(micro_for(ReadA::kByRow, rows, 1), k, a, g.a_row, packed, kLanes, c + j, g.c_row, rows,
-           static_cast<int>(end - j), kLanes, add);
 }
+static_assert(kSkinnyRows <= kMr && kSkinnyLanes <= kLanes);
 
 }  // namespace
 
@@ -103,14 +112,17 @@ void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scr
   const int64_t blocks = (g.k + kLongestBlock - 1) / kLongestBlock;
   const int64_t block = ((g.k + blocks - 1) / blocks + 3) / 4 * 4;
   const bool a_by_row = g.a_col == 1;
-  const bool skinny = t.rows <= kSkinnyRows && a_by_row && g.b_row == 1 && g.b_col != 1;
+  if (t.rows <= kSkinnyRows && a_by_row && g.b_row == 1 && g.b_col != 1) {
+    skinny_task(g, t, block);
+    return;
+  }
   const int64_t tiles = (t.rows + kMr - 1) / kMr;
   // B whose rows are contiguous can be read in place; a copy pays from the second tile on.
   const bool direct = g.b_col == 1 && tiles == 1;
   // Rows that many cache ways apart would push each other out of L1; then a packed copy is read instead. A by
   // column is worth a copy when more than two panels read it.
   const bool pack_tiles = a_by_row ? g.a_row % 1024 == 0 && kMr > 8 : t.columns > 2 * kNr;
-  if (!skinny && pack_tiles) scratch.a.resize(kPackedTiles * kPackedAStride * kLongestBlock);
+  if (pack_tiles) scratch.a.resize(kPackedTiles * kPackedAStride * kLongestBlock);
   const int64_t whole_panels = t.columns / kNr * kNr;
   const int tail = static_cast<int>(t.columns - whole_panels);
   const int tail_width = panel_width(tail);
@@ -118,10 +130,6 @@ void gemm_task(const Gemm& g, const GemmTask& t, uint64_t call, GemmScratch& scr
   for (int64_t p = 0; p < g.k; p += block) {
     const int64_t k = std::min(block, g.k - p);
     const bool add = g.accumulate || p > 0;
-    if (skinny) {
-      skinny_block(g, t, p, k, add);
-      continue;
-    }
     const float* b = g.b + p * g.b_row + t.column * g.b_col;
     const float* panels = b;  // the first whole panel, and the distance to the next
     int64_t panel_step = kNr;

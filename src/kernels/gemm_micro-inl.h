@@ -22,6 +22,11 @@
 #define HADAL_OPAQUE(pointer) __asm__("" : "+r"(pointer))
 #endif
 
+// Into the L2 cache.
+#ifndef HADAL_PREFETCH_L2
+#define HADAL_PREFETCH_L2(pointer) __builtin_prefetch((pointer), 0, 2)
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace hadal::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -99,31 +104,34 @@ void micro(int64_t k, const float* HWY_RESTRICT a, int64_t a_stride, const float
   }
 }
 
-// Four columns p..p+3 of kLanes rows, `stride` apart, become four vectors: out[q] lane r = rows[r * stride +
-// q].
-HWY_INLINE void load_transposed(const float* HWY_RESTRICT rows, int64_t stride, V out[4]) {
-  const D d;
+#if HWY_TARGET != HWY_SCALAR
+// Four floats at `from` and at every fourth row after it, side by side: lanes 0..3 from row 0, 4..7 from row
+// 4, ...
+template <class DT>
+HWY_INLINE hn::Vec<DT> load_every_fourth(DT d, const float* HWY_RESTRICT from, int64_t stride) {
+  constexpr int64_t kCount = hn::MaxLanes(DT());
+  if constexpr (kCount <= 4) {
+    return hn::LoadU(d, from);
+  } else {
+    const hn::Half<DT> half;
+    return hn::Combine(d, load_every_fourth(half, from + kCount / 2 * stride, stride),
+                       load_every_fourth(half, from, stride));
+  }
+}
+#endif
+
+// Four columns of as many rows as vectors of `d` have lanes, `stride` apart, become four vectors:
+// out[q] lane r = rows[r * stride + q].
+template <class DT>
+HWY_INLINE void load_transposed(DT d, const float* HWY_RESTRICT rows, int64_t stride, hn::Vec<DT> out[4]) {
 #if HWY_TARGET == HWY_SCALAR
   (void)stride;
   for (int q = 0; q < 4; ++q) out[q] = hn::Set(d, rows[q]);
 #else
-  const hn::FixedTag<float, 4> d128;
-  V r[4];
+  hn::Vec<DT> r[4];
 #pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    const float* at = rows + j * stride;
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-    const hn::FixedTag<float, 8> d256;
-    r[j] =
-        hn::Combine(d, hn::Combine(d256, hn::LoadU(d128, at + 12 * stride), hn::LoadU(d128, at + 8 * stride)),
-                    hn::Combine(d256, hn::LoadU(d128, at + 4 * stride), hn::LoadU(d128, at)));
-#elif HWY_TARGET == HWY_AVX2
-    r[j] = hn::Combine(d, hn::LoadU(d128, at + 4 * stride), hn::LoadU(d128, at));
-#else
-    r[j] = hn::LoadU(d128, at);
-#endif
-  }
-  const hn::RepartitionToWide<D> d64;  // pairs of floats
+  for (int j = 0; j < 4; ++j) r[j] = load_every_fourth(d, rows + j * stride, stride);
+  const hn::RepartitionToWide<DT> d64;  // pairs of floats
   const auto t0 = hn::BitCast(d64, hn::InterleaveLower(d, r[0], r[1]));
   const auto t1 = hn::BitCast(d64, hn::InterleaveUpper(d, r[0], r[1]));
   const auto t2 = hn::BitCast(d64, hn::InterleaveLower(d, r[2], r[3]));
@@ -135,39 +143,76 @@ HWY_INLINE void load_transposed(const float* HWY_RESTRICT rows, int64_t stride, 
 #endif
 }
 
-// C[MR, NV * lanes] = (add ? C : 0) + X[MR, k] * W[NV * lanes, k]^T for a few rows of X: W is transposed in
-// registers on its way, and not written again. The chain of each element is that of micro().
+// Where transposing is the work, vectors of at most 256 bits do it quicker: x86 shuffles two of those a cycle
+// but only one of 512, and half a register fills from memory without a shuffle.
+using SD = hn::CappedTag<float, 8>;
+using SV = hn::Vec<SD>;
+constexpr int kSkinnyLanes = kLanes < 8 ? kLanes : 8;
+
+// How micro_skinny reads W. Rows that are a multiple of 2 KiB apart share so few sets of the L1 cache that
+// their lines push each other out before they are used up: then whole lines go through a small copy.
+enum class ReadW { kInPlace, kByLine };
+inline ReadW read_w(int64_t w_stride) { return w_stride % 512 == 0 ? ReadW::kByLine : ReadW::kInPlace; }
+
+// acc[i][j] += X(i, p..p+3) * the four columns of W's panel j that begin at `w`, one column after the other.
 template <int MR, int NV>
+HWY_INLINE void skinny_step(const float* HWY_RESTRICT x, int64_t x_stride, const float* HWY_RESTRICT w,
+                            int64_t w_stride, int j, SV acc[MR][NV]) {
+  const SD d;
+  SV columns[4];
+  load_transposed(d, w, w_stride, columns);
+#pragma GCC unroll 4
+  for (int q = 0; q < 4; ++q) {
+#pragma GCC unroll 16
+    for (int i = 0; i < MR; ++i)
+      acc[i][j] = hn::MulAdd(hn::Set(d, x[i * x_stride + q]), columns[q], acc[i][j]);
+  }
+}
+
+// C[MR, w] = (add ? C : 0) + X[MR, k] * W[w, k]^T, w = NV * kSkinnyLanes, for a few rows of X: W is
+// transposed in registers on its way, and not written again. The chain of each element is that of micro().
+template <ReadW kRead, int MR, int NV>
 void micro_skinny(int64_t k, const float* HWY_RESTRICT x, int64_t x_stride, const float* HWY_RESTRICT w,
                   int64_t w_stride, float* HWY_RESTRICT c, int64_t c_stride, bool add) {
-  const D d;
-  V acc[MR][NV];
+  const SD d;
+  SV acc[MR][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) acc[i][j] = hn::Zero(d);
   }
   int64_t p = 0;
-  for (; p + 4 <= k; p += 4) {
-#pragma GCC unroll 4
-    for (int j = 0; j < NV; ++j) {
-      V columns[4];
-      load_transposed(w + j * kLanes * w_stride + p, w_stride, columns);
-#pragma GCC unroll 4
-      for (int q = 0; q < 4; ++q) {
+  if (kRead == ReadW::kByLine) {
+    constexpr int kLine = 16;  // floats of a cache line
+    HWY_ALIGN float lines[NV * kSkinnyLanes * kLine];
+    for (; p + kLine <= k; p += kLine) {
+      const float* row = w + p;
+      for (int r = 0; r < NV * kSkinnyLanes; ++r, row += w_stride) {
+        HADAL_PREFETCH_L2(row + NV * kSkinnyLanes * w_stride);  // the same line of the next panel
 #pragma GCC unroll 16
-        for (int i = 0; i < MR; ++i) {
-          acc[i][j] = hn::MulAdd(hn::Set(d, x[i * x_stride + p + q]), columns[q], acc[i][j]);
+        for (int v = 0; v < kLine; v += kSkinnyLanes)
+          hn::Store(hn::LoadU(d, row + v), d, lines + r * kLine + v);
+      }
+#pragma GCC unroll 4
+      for (int q = 0; q < kLine; q += 4) {
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) {
+          skinny_step<MR, NV>(x + p + q, x_stride, lines + j * kSkinnyLanes * kLine + q, kLine, j, acc);
         }
       }
     }
   }
+  for (; p + 4 <= k; p += 4) {
+#pragma GCC unroll 4
+    for (int j = 0; j < NV; ++j)
+      skinny_step<MR, NV>(x + p, x_stride, w + j * kSkinnyLanes * w_stride + p, w_stride, j, acc);
+  }
   for (; p < k; ++p) {
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) {
-      HWY_ALIGN float column[kLanes];
-      for (int r = 0; r < kLanes; ++r) column[r] = w[(j * kLanes + r) * w_stride + p];
-      const V v = hn::Load(d, column);
+      HWY_ALIGN float column[kSkinnyLanes];
+      for (int r = 0; r < kSkinnyLanes; ++r) column[r] = w[(j * kSkinnyLanes + r) * w_stride + p];
+      const SV v = hn::Load(d, column);
 #pragma GCC unroll 16
       for (int i = 0; i < MR; ++i) acc[i][j] = hn::MulAdd(hn::Set(d, x[i * x_stride + p]), v, acc[i][j]);
     }
@@ -176,7 +221,7 @@ void micro_skinny(int64_t k, const float* HWY_RESTRICT x, int64_t x_stride, cons
   for (int i = 0; i < MR; ++i) {
 #pragma GCC unroll 4
     for (int j = 0; j < NV; ++j) {
-      float* out = c + i * c_stride + j * kLanes;
+      float* out = c + i * c_stride + j * kSkinnyLanes;
       hn::StoreU(add ? hn::Add(hn::LoadU(d, out), acc[i][j]) : acc[i][j], d, out);
     }
   }
@@ -199,14 +244,29 @@ inline Micro micro_for(ReadA read, int rows, int vectors) {
                       : pick_micro<ReadA::kByColumn, 2>(rows, kRows);
 }
 
-// Rows of X up to which transposing W in registers for each group of rows costs less than packing it.
+// Rows of X up to which micro_skinny (two accumulators a row) costs less than packing W.
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
+constexpr int kSkinnyRows = 8;
+#else
 constexpr int kSkinnyRows = 4;
+#endif
+constexpr int kSkinnyVectors = 2;
 
-inline Micro skinny_for(int rows, int vectors) {
-  static constexpr Micro kTable[2][kSkinnyRows] = {
-      {micro_skinny<1, 1>, micro_skinny<2, 1>, micro_skinny<3, 1>, micro_skinny<4, 1>},
-      {micro_skinny<1, 2>, micro_skinny<2, 2>, micro_skinny<3, 2>, micro_skinny<4, 2>}};
-  return kTable[vectors - 1][rows - 1];
+template <ReadW kRead, int NV, int... I>
+Micro pick_skinny(int rows, std::integer_sequence<int, I...>) {
+  static constexpr Micro kTable[] = {micro_skinny<kRead, I + 1, NV>...};
+  return kTable[rows - 1];
+}
+
+// rows in [1, kSkinnyRows], vectors (of kSkinnyLanes) in [1, kSkinnyVectors].
+inline Micro skinny_for(ReadW read, int rows, int vectors) {
+  constexpr auto kRows = std::make_integer_sequence<int, kSkinnyRows>();
+  if (read == ReadW::kByLine) {
+    return vectors == 1 ? pick_skinny<ReadW::kByLine, 1>(rows, kRows)
+                        : pick_skinny<ReadW::kByLine, 2>(rows, kRows);
+  }
+  return vectors == 1 ? pick_skinny<ReadW::kInPlace, 1>(rows, kRows)
+                      : pick_skinny<ReadW::kInPlace, 2>(rows, kRows);
 }
 
 }  // namespace hadal::kernels::HWY_NAMESPACE

@@ -26,7 +26,7 @@ inline void pack_transposed(const float* HWY_RESTRICT rows, int64_t stride, int 
   if (count == kLanes) {
     for (; p + 4 <= k; p += 4) {
       V columns[4];
-      load_transposed(rows + p, stride, columns);
+      load_transposed(d, rows + p, stride, columns);
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) hn::StoreU(columns[q], d, out + (p + q) * out_stride);
     }

@@ -118,7 +118,8 @@ TEST_P(GemmTest, WideStridesAndManyColumns) {
   base::Random random(2);
   for (const auto& [layout, m, n, k] :
        {std::tuple{Layout::kNn, 40, 70, 1024}, std::tuple{Layout::kNt, 30, 2500, 48},
-        std::tuple{Layout::kTn, 1030, 33, 20}, std::tuple{Layout::kNt, 1, 2500, 500}}) {
+        std::tuple{Layout::kTn, 1030, 33, 20}, std::tuple{Layout::kNt, 1, 2500, 500},
+        std::tuple{Layout::kNt, 3, 77, 1024}, std::tuple{Layout::kNt, 8, 41, 512}}) {
     const Problem p = make_problem(random, layout, m, n, k, true, 0);
     std::vector<float> got = p.c;
     gemm(p.gemm(got.data()));
