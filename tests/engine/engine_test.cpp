@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 
 #include "base/error.h"
@@ -202,18 +203,15 @@ TEST_F(EngineTest, CancelsWithinOneToken) {
   const auto engine = open();
   for (int round = 0; round < 5; ++round) {
     // Cancelled from its own handler, so that exactly the tokens after the call are counted.
-    std::atomic<RequestId> id{0};
+    std::promise<RequestId> id;
     Collector c;
-    auto inner = c.handler();
-    Request r = request(round, 20, 400, 1.0f);
-    std::mutex started;
-    started.lock();
-    id = engine->submit(r, [&](const Event& event) {
-      const std::lock_guard wait_for_id(started);
-      inner(event);
-      if (c.tokens.size() == 3) engine->cancel(id);
-    });
-    started.unlock();
+    auto on_event = [&engine, inner = c.handler(), own_id = id.get_future().share(),
+                     seen = size_t{0}](const Event& event) mutable {
+      seen += event.tokens.size();
+      if (seen == 3 && !event.finish) engine->cancel(own_id.get());
+      inner(event);  // the last thing: the test goes on from here
+    };
+    id.set_value(engine->submit(request(round, 20, 400, 1.0f), on_event));
     const Event& last = c.wait();
     EXPECT_EQ(*last.finish, Finish::kCancelled);
     EXPECT_EQ(c.tokens.size(), 3u);
