@@ -65,6 +65,7 @@ struct ThreadPool::State {
         if (jobs.load(std::memory_order_acquire) != seen) return;
         relax();
       }
+      std::this_thread::yield();  // the processor may be the one that the caller waits for
     } while (std::chrono::steady_clock::now() < until);
     std::unique_lock lock(mutex);
     sleepers.fetch_add(1);
@@ -123,7 +124,7 @@ void ThreadPool::run_raw(int64_t tasks, Callback callback, void* context) {
   state_->take_tasks(0);
   state_->open.store(false);
   for (int spins = 0; state_->inside.load() != 0; ++spins) {
-    if (spins < 1000)
+    if (spins < kPausesPerLook)
       relax();
     else
       std::this_thread::yield();
