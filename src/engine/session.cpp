@@ -27,9 +27,7 @@ constexpr int64_t kPrefillChunk = 1024;
 }  // namespace
 
 std::shared_ptr<const LoadedModel> LoadedModel::load(const std::string& model_directory) {
-  std::shared_ptr<LoadedModel> model(new LoadedModel(model::load_config(model_directory)));
-  model->store_.read(model_directory);
-  return model;
+  return std::shared_ptr<const LoadedModel>(new LoadedModel(model::WeightStore::load(model_directory)));
 }
 
 int64_t LoadedModel::active_parameter_count() const {

@@ -29,7 +29,7 @@ class LoadedModel {
       const;  // matrices that one token is multiplied with, and its embedding row
 
  private:
-  explicit LoadedModel(const model::ModelConfig& config) : store_(config) {}
+  explicit LoadedModel(model::WeightStore store) : store_(std::move(store)) {}
   model::WeightStore store_;
 };
 

@@ -18,7 +18,7 @@ constexpr int64_t kLogitRows = 1024;
 }  // namespace
 
 struct Transformer::Impl {
-  explicit Impl(const ModelConfig& config) : store(config), constants(config) {}
+  explicit Impl(WeightStore weights) : store(std::move(weights)), constants(store.config()) {}
 
   WeightStore store;
   MlaConstants constants;
@@ -228,15 +228,14 @@ Transformer::~Transformer() = default;
 
 std::unique_ptr<Transformer> Transformer::create(const ModelConfig& config, uint64_t seed, double init_std) {
   std::unique_ptr<Transformer> model(new Transformer);
-  model->impl_ = std::make_unique<Impl>(config);
+  model->impl_ = std::make_unique<Impl>(WeightStore(config));
   model->impl_->store.initialise(seed, init_std);
   return model;
 }
 
 std::unique_ptr<Transformer> Transformer::load(const std::string& model_directory) {
   std::unique_ptr<Transformer> model(new Transformer);
-  model->impl_ = std::make_unique<Impl>(load_config(model_directory));
-  model->impl_->store.read(model_directory);
+  model->impl_ = std::make_unique<Impl>(WeightStore::load(model_directory));
   return model;
 }
 

@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -131,12 +132,32 @@ class Walk {
 
 }  // namespace
 
-WeightStore::WeightStore(const ModelConfig& config) : config_(config) {
+WeightStore::WeightStore(const ModelConfig& config, Declared) : config_(config) {
   Walk walk(config_, parameters_, offsets_, /*declare=*/true);
   walk.model();
-  values_.resize(walk.total());
+  total_ = walk.total();
+}
+
+WeightStore::WeightStore(const ModelConfig& config) : WeightStore(config, Declared{}) { allocate(); }
+
+void WeightStore::allocate() {
+  values_.resize(total_);
   values_.zero();
   bind();
+}
+
+WeightStore WeightStore::load(const std::string& model_directory) {
+  WeightStore store(load_config(model_directory), Declared{});
+  const auto source = format::WeightSource::open(model_directory);
+  std::set<std::string> names;
+  for (const Parameter& p : store.parameters_) {
+    source.check(p.name, p.shape);
+    names.insert(p.name);
+  }
+  source.refuse_unused(names);
+  store.allocate();
+  for (const Parameter& p : store.parameters_) source.read(p.name, p.shape, p.value);
+  return store;
 }
 
 void WeightStore::bind() {
@@ -164,11 +185,6 @@ void WeightStore::initialise(uint64_t seed, double init_std) {
     base::Random random(seed * 0x9E3779B97F4A7C15u + i);
     for (int64_t j = 0; j < p.size(); ++j) p.value[j] = static_cast<float>(random.normal() * init_std);
   }
-}
-
-void WeightStore::read(const std::string& model_directory) {
-  const auto source = format::WeightSource::open(model_directory);
-  for (const Parameter& p : parameters_) source.read(p.name, p.shape, p.value);
 }
 
 void WeightStore::enable_gradients() {

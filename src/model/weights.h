@@ -79,8 +79,12 @@ struct ModelWeights {
 
 class WeightStore {
  public:
-  // Allocates every weight of the config; values are not set.
+  // Allocates every weight of the config, as zeros.
   explicit WeightStore(const ModelConfig& config);
+  // Reads a Hugging Face directory. Every shape is checked before memory is taken: a config may lie about
+  // sizes. Throws Error naming the tensor that is missing, of another shape, or without a place in the
+  // config.
+  static WeightStore load(const std::string& model_directory);
 
   const ModelConfig& config() const { return config_; }
   std::vector<Parameter>& parameters() { return parameters_; }
@@ -89,19 +93,21 @@ class WeightStore {
   int64_t parameter_count() const;
 
   void initialise(uint64_t seed, double init_std);  // N(0, init_std); norms 1, routing biases 0
-  // Reads a Hugging Face directory. Throws Error naming the tensor that is missing or of another shape.
-  void read(const std::string& model_directory);
 
   void enable_gradients();
   tensor::Buffer& gradients() { return gradients_; }
 
  private:
+  struct Declared {};  // only names, shapes and offsets
+  WeightStore(const ModelConfig& config, Declared);
+  void allocate();
   void bind();
 
   ModelConfig config_;
   tensor::Buffer values_, gradients_;
   std::vector<Parameter> parameters_;
   std::vector<int64_t> offsets_;  // of each parameter in both buffers
+  int64_t total_ = 0;             // elements of a buffer
   ModelWeights weights_;
 };
 
