@@ -63,6 +63,7 @@ bench:  ## every benchmark, with its peers; results go to bench/results/
 	@$(MAKE) --no-print-directory build/release/build.ninja
 	@cmake --build --preset release -j $(JOBS)
 	$(HADAL) bench limits
+	bench/golden.py
 	bench/train_vs_torch.py
 	@if [ -d data/nano ]; then set -x; sh bench/resume_kill.sh; \
 	  ctest --preset release -R text.reference_install && python3 bench/tokenizer.py --text $(TEXT); \
