@@ -30,9 +30,6 @@ struct GemmTask {
   int64_t row, rows, column, columns;
 };
 
-// Tiles of A packed at a time.
-constexpr int64_t kPackedTiles = 8;
-
 // What a thread keeps between tasks. `packed` names the B columns in `b`, so that the next task on the same
 // columns need not pack them again.
 struct GemmScratch {
@@ -55,7 +52,7 @@ HWY_BEFORE_NAMESPACE();
 namespace hadal::kernels::HWY_NAMESPACE {
 
 GemmShape gemm_shape() {
-  constexpr int64_t kPackedBBytes = kLanes >= 16 ? 768 * 1024 : 256 * 1024;
+  constexpr int64_t kPackedBBytes = kLanes >= 16 ? 768 * 1024 : 384 * 1024;
   return {kMr, kNr, kPackedBBytes / 4, kLanes * 4};
 }
 

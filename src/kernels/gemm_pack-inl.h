@@ -98,6 +98,9 @@ inline void pack_b(const float* HWY_RESTRICT b, int64_t b_row, int64_t b_col, in
 // Packed A: tiles of `rows` <= kMr rows become columns: tile[p * kPackedAStride + i] = A(i, p).
 constexpr int kPackedAStride = (kMr + kLanes - 1) / kLanes * kLanes;
 
+// Tiles of A packed at a time: a few cache lines of each row where A is read by column.
+constexpr int64_t kPackedTiles = 128 / kPackedAStride;
+
 // Row r of the `tiles` tiles that `rows` rows are cut into, nearly equal in height.
 inline int64_t tile_begin(int64_t rows, int64_t tiles, int64_t tile) { return rows * tile / tiles; }
 
