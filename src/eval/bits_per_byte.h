@@ -17,7 +17,7 @@ struct BitsPerByteOptions {
   int64_t stride_tokens =
       128;           // windows begin this far apart, so a token sees at least window - stride before it
   int64_t rows = 8;  // windows of one batch
-  std::function<void(int64_t done, int64_t total)> progress;  // windows; may be empty
+  std::function<void(int64_t done, int64_t total)> progress = {};  // windows; may be empty
 };
 
 struct BitsPerByte {
