@@ -10,8 +10,8 @@
 namespace hadal {
 
 enum class ErrorCode {
-  kBadInput,     // a file, flag, recipe or request that says something wrong: exit status 2
-  kIo,           // the operating system refused: full disk, missing file, port in use: exit status 1
+  kBadInput,     // a file, flag, recipe or request that is missing or says something wrong: exit status 2
+  kIo,           // the operating system refused: full disk, no permission, port in use: exit status 1
   kUnsupported,  // understood, but not something that Hadal does: exit status 2
   kResource,     // not enough memory, queue full: exit status 1
   kCancelled,    // the caller went away or asked to stop

@@ -24,6 +24,13 @@ constexpr size_t kBufferBytes = 1 << 20;
   throw_error(ErrorCode::kIo, "cannot {} {}: {}", action, path, std::strerror(errno));
 }
 
+// A path that leads to no file is the caller's mistake; anything else is the system's.
+[[noreturn]] void input_error(const std::string& path) {
+  if (errno == ENOENT || errno == ENOTDIR || errno == EISDIR)
+    throw_error(ErrorCode::kBadInput, "cannot open {}: {}", path, std::strerror(errno));
+  io_error("open", path);
+}
+
 // Closes on scope exit.
 struct FileDescriptor {
   int fd;
@@ -52,10 +59,10 @@ bool file_exists(const std::string& path) {
 
 std::string read_file(const std::string& path) {
   const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) io_error("open", path);
+  if (file.fd < 0) input_error(path);
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) io_error("read", path);
-  if (S_ISDIR(info.st_mode)) throw_error(ErrorCode::kIo, "cannot read {}: it is a directory", path);
+  if (S_ISDIR(info.st_mode)) throw_error(ErrorCode::kBadInput, "cannot read {}: it is a directory", path);
   std::string out;
   char chunk[1 << 16];
   if (info.st_size > 0) out.reserve(static_cast<size_t>(info.st_size));
@@ -70,10 +77,10 @@ std::string read_file(const std::string& path) {
 
 MappedFile::MappedFile(const std::string& path) : path_(path) {
   const FileDescriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) io_error("open", path);
+  if (file.fd < 0) input_error(path);
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) io_error("read", path);
-  if (!S_ISREG(info.st_mode)) throw_error(ErrorCode::kIo, "cannot map {}: not a regular file", path);
+  if (!S_ISREG(info.st_mode)) throw_error(ErrorCode::kBadInput, "cannot map {}: not a regular file", path);
   if (info.st_size == 0) return;
   size_ = static_cast<size_t>(info.st_size);
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
@@ -172,11 +179,27 @@ void replace_directory(const std::string& path, const std::function<void(const s
     throw;
   }
   fs::remove_all(old, error);
-  const bool had_old = file_exists(path);
-  if (had_old && ::rename(path.c_str(), old.c_str()) != 0) io_error("move aside", path);
-  if (::rename(aside.c_str(), path.c_str()) != 0) io_error("rename to", path);
+  if (!file_exists(path)) {
+    if (::rename(aside.c_str(), path.c_str()) != 0) io_error("rename to", path);
+    sync_directory(parent_directory(path));
+    return;
+  }
+  if (::renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) {
+    sync_directory(parent_directory(path));
+    fs::remove_all(aside, error);  // now the older directory
+    return;
+  }
+  if (errno != EINVAL && errno != ENOSYS) io_error("exchange", path);
+  // This file system cannot exchange: two renames, undone when the second fails.
+  if (::rename(path.c_str(), old.c_str()) != 0) io_error("move aside", path);
+  if (::rename(aside.c_str(), path.c_str()) != 0) {
+    const int reason = errno;
+    static_cast<void>(::rename(old.c_str(), path.c_str()));
+    errno = reason;
+    io_error("rename to", path);
+  }
   sync_directory(parent_directory(path));
-  if (had_old) fs::remove_all(old, error);
+  fs::remove_all(old, error);
 }
 
 }  // namespace hadal::base

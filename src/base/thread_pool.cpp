@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -92,21 +93,33 @@ struct ThreadPool::State {
     { std::lock_guard lock(mutex); }
     wake.notify_all();
   }
+
+  void finish() {
+    stop.store(true);
+    announce();
+    for (auto& thread : threads) thread.join();
+    threads.clear();
+  }
 };
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   HADAL_CHECK(threads >= 1);
   state_->size = threads;
-  for (int worker = 1; worker < threads; ++worker) {
-    state_->threads.emplace_back([this, worker] { state_->worker_loop(worker); });
+  state_->threads.reserve(static_cast<size_t>(threads));
+  try {
+    for (int worker = 1; worker < threads; ++worker) {
+      state_->threads.emplace_back([state = state_.get(), worker] { state->worker_loop(worker); });
+    }
+  } catch (const std::system_error& e) {
+    const size_t started = state_->threads.size() + 1;
+    state_->finish();
+    throw_error(ErrorCode::kResource,
+                "[threads] {} threads: the system gave {} ({}); use fewer --threads or raise ulimit -u", threads,
+                started, e.what());
   }
 }
 
-ThreadPool::~ThreadPool() {
-  state_->stop.store(true);
-  state_->announce();
-  for (auto& thread : state_->threads) thread.join();
-}
+ThreadPool::~ThreadPool() { state_->finish(); }
 
 int ThreadPool::size() const { return state_->size; }
 

@@ -1,15 +1,37 @@
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
+
 namespace hadal::base {
 namespace {
+
+// Address space for a few stacks only: the system refuses in the middle, and the threads that run must end.
+TEST(ThreadPoolTest, TooManyThreadsAreAnError) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizers need the address space";
+#endif
+  const auto in_a_small_process = [] {
+    const rlimit limit{1u << 28, 1u << 28};
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) ::_exit(10);
+    try {
+      const ThreadPool pool(1024);
+    } catch (const Error& e) {
+      ::_exit(e.code() == ErrorCode::kResource ? 0 : 11);
+    }
+    ::_exit(12);
+  };
+  EXPECT_EXIT(in_a_small_process(), testing::ExitedWithCode(0), "");
+}
 
 TEST(ThreadPoolTest, EveryTaskRunsOnce) {
   for (const int threads : {1, 2, 5}) {
