@@ -1,5 +1,4 @@
-// The model in the box, served and asked. Not whether it is right (bench and the model card say how often), but that it
-// takes turns: it answers in words and ends by itself.
+// The model in the box, served and asked what it is sure of: with temperature 0 its answers are always the same.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
@@ -13,15 +12,29 @@ before(async () => {
 });
 after(() => server.stop());
 
-test('hadal-nano answers questions and ends its turns', async () => {
+// Asks after `messages`, and adds the question and the answer to them.
+async function ask(question, messages = []) {
+  messages.push({ role: 'user', content: question });
+  const answer = await client.chat.completions.create({ model: 'hadal-nano', messages, temperature: 0, max_tokens: 200 });
+  const { message, finish_reason } = answer.choices[0];
+  assert.equal(finish_reason, 'stop', message.content); // it ends its turns by itself
+  messages.push(message);
+  return message.content;
+}
+
+for (const [question, expected] of [
+  ['Hello!', /^(Hello|Hi)\b/],
+  ['Who are you?', /Hadal/],
+  ['What is 7 + 5?', /\b12\b/],
+  ['What is the opposite of hot?', /\bcold\b/],
+  ['What day comes after Monday?', /\bTuesday\b/],
+  ['Tell me a short story about a rabbit.', /rabbit[^]{80}/],
+]) {
+  test(`hadal-nano: ${question}`, async () => assert.match(await ask(question), expected));
+}
+
+test('hadal-nano takes turns', async () => {
   const messages = [];
-  for (const question of ['What is 7 + 12?', 'What does the word "ocean" mean?', 'How do you spell river?']) {
-    messages.push({ role: 'user', content: question });
-    const answer = await client.chat.completions.create({ model: 'hadal-nano', messages, temperature: 0, max_tokens: 200 });
-    const { message, finish_reason } = answer.choices[0];
-    assert.equal(finish_reason, 'stop', message.content);
-    assert.match(message.content, /[a-z0-9]{1,}/i);
-    assert.ok(!message.content.includes('\ufffd'), message.content);
-    messages.push(message);
-  }
+  await ask('Hello!', messages);
+  assert.match(await ask('What is 7 + 5?', messages), /\b12\b/);
 });
