@@ -1,12 +1,17 @@
 #!/bin/sh
 # Question: does a training run that is killed with kill -9 at a random instant and resumed end with the same bits as an
 # uninterrupted one? Ten times out of ten, on the recipe of the small model (MLA, experts, MTP, BF16 moments), shortened.
-#   bench/resume_kill.sh [HADAL] [DATASET] [ROUNDS]      writes bench/results/resume.md
+#   bench/resume_kill.sh [HADAL] [DATASET] [ROUNDS] [PAGE]      writes PAGE, bench/results/resume.md if not given
 set -eu
 hadal=${1:-build/release/hadal}
 dataset=${2:-data/nano}
 rounds=${3:-10}
 root=$(cd "$(dirname "$0")/.." && pwd)
+page=${4:-$root/bench/results/resume.md}
+if [ ! -f "$dataset/train.bin" ]; then
+  echo "resume_kill: $dataset/train.bin is missing: $hadal data build recipes/nano/data.toml" >&2
+  exit 2
+fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 steps=40
@@ -53,7 +58,7 @@ while [ "$round" -le "$rounds" ]; do
   rm -rf "${work:?}/$name"
   round=$((round + 1))
 done
-mkdir -p "$root/bench/results"
+mkdir -p "$(dirname "$page")"
 {
   echo "# Kill and resume"
   echo
@@ -68,5 +73,5 @@ mkdir -p "$root/bench/results"
   echo "| round | killed after step | resumed from step | result |"
   echo "|---|---|---|---|"
   printf %s "$table"
-} >"$root/bench/results/resume.md"
+} >"$page"
 [ "$same" -eq "$rounds" ]

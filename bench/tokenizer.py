@@ -51,6 +51,9 @@ def main():
     parser.add_argument("--build", type=Path, default=BENCH.parent / "build/release")
     parser.add_argument("--out", type=Path, default=BENCH / "results")
     arguments = parser.parse_args()
+    if not arguments.text.is_file() or arguments.text.stat().st_size < 50_000_000:
+        raise SystemExit(f"tokenizer.py: {arguments.text} is missing or below 50 MB; "
+                         "make data/nano/work/corpus.docs with hadal data build recipes/nano/data.toml")
     modules = arguments.build / "tests/text/reference/npm/node_modules"
     hadal, encoder = arguments.build / "hadal", arguments.build / "bench_tokenizer"
     library = ["node", BENCH / "tokenizer/library.mjs", modules]
