@@ -140,7 +140,7 @@ TEST_F(PretrainFault, AFullDiskLeavesTheEarlierCheckpointGood) {
 }
 
 TEST_F(PretrainFault, BadInputIsOneLineAndStatus2) {
-  EXPECT_EQ(Child({"pretrain", folder_ / "missing.toml"}, folder_ / "output").wait(), 1);
+  EXPECT_EQ(Child({"pretrain", folder_ / "missing.toml"}, folder_ / "output").wait(), 2);
   test::spill(folder_ / "typo.toml", test::tiny_recipe(folder_ / "data") + "[optimiser]\nlr = 1\n");
   EXPECT_EQ(Child({"pretrain", folder_ / "typo.toml", "--out", folder_ / "typo"}, folder_ / "output").wait(),
             2);
