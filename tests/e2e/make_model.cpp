@@ -1,4 +1,5 @@
-// make_e2e_model DIR: a random model for the end-to-end tests, slow enough that a stream can be stopped half-way.
+// make_e2e_model DIR: a random model for the end-to-end tests, slow enough that a stream can be stopped
+// half-way.
 #include <cstdio>
 
 #include "serve/tiny_model.h"
