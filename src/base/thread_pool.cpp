@@ -114,8 +114,8 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
     const size_t started = state_->threads.size() + 1;
     state_->finish();
     throw_error(ErrorCode::kResource,
-                "[threads] {} threads: the system gave {} ({}); use fewer --threads or raise ulimit -u", threads,
-                started, e.what());
+                "[threads] {} threads: the system gave {} ({}); use fewer --threads or raise ulimit -u",
+                threads, started, e.what());
   }
 }
 

@@ -120,7 +120,6 @@ void softmax_backward(const float* y, const float* dy, float* dx, int64_t n) {
   });
 }
 
-
 void attention_probabilities_backward(float* s, float* dp, float scale, float lse, float delta, int64_t n) {
   const V factor = hn::Set(D(), scale);
   const V shift = hn::Set(D(), lse);
