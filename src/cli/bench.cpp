@@ -30,9 +30,6 @@ std::vector<int> thread_counts(int most) {
 }
 
 void run_limits(const LimitsOptions& options) {
-  if (options.threads < 0 || options.threads > 1024) {
-    throw_error(ErrorCode::kBadInput, "[bench] --threads {}: must be from 1 to 1024", options.threads);
-  }
   const int most = options.threads > 0 ? options.threads : base::default_thread_count();
   if (!options.json) {
     fmt::print("instruction set {} ({} processors)\n", kernels::simd_name(), base::default_thread_count());
@@ -70,7 +67,8 @@ void add_bench_limits(CLI::App& bench) {
       "Peak: the best of many 2 ms rounds. Bandwidth: the best of nine passes over 128 MiB a thread;\n"
       "a copied byte counts twice, once read and once written.");
   auto options = std::make_shared<LimitsOptions>();
-  command->add_option("--threads", options->threads, "The most threads to use (default: all processors)");
+  command->add_option("--threads", options->threads, "The most threads to use (0: every processor)")
+      ->check(CLI::Range(0, 1024));
   command->add_flag("--json", options->json, "Print one JSON object");
   command->callback([options] { run_limits(*options); });
 }

@@ -107,7 +107,7 @@ void add_generate(CLI::App& app) {
       app, "generate", "Continue a prompt, or answer it with --chat; text streams to standard output.",
       "  hadal generate --model models/hadal-nano --prompt \"The sea is\" --max-tokens 40 --temperature 0\n"
       "  hadal generate --model models/hadal-nano --chat --prompt \"What does deep mean?\" --seed 7\n"
-      "  hadal generate --model models/hadal-nano --prompt-file - --stop \"\\n\" --json < prompt.txt\n");
+      "  hadal generate --model models/hadal-nano --prompt-file - --stop $'\\n' --json < prompt.txt\n");
   const auto flags = std::make_shared<Flags>();
   add_engine_flags(*command, flags->engine);
   auto* source = command->add_option_group("prompt");

@@ -51,6 +51,7 @@ void add_grads(CLI::App& app) {
   command->add_option("--tokens", flags->tokens, "JSON array of at least two token ids")->required();
   command->add_option("--out", flags->out, "the safetensors file to write")->required();
   command->add_option("--threads", flags->threads, "0: every processor of this process")
+      ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->callback([flags] { run(*flags); });
 }

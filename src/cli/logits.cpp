@@ -70,6 +70,7 @@ void add_logits(CLI::App& app) {
   command->add_option("--out", flags->out, "the safetensors file to write")->required();
   command->add_flag("--decode", flags->decode, "token by token through the KV cache instead of one prefill");
   command->add_option("--threads", flags->threads, "0: every processor of this process")
+      ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->callback([flags] { run(*flags); });
 }

@@ -56,7 +56,7 @@ void add_pretrain(CLI::App& app) {
       ->add_option("--set", options->set, "change a value of the recipe: section.key=value (may be repeated)")
       ->allow_extra_args(false);
   command->add_option("--threads", options->threads, "threads (default: the recipe's, else all processors)")
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(0, 1024));
   command->add_flag("--quiet", options->quiet, "no progress line");
   command->callback([options] { run(*options); });
 }

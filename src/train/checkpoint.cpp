@@ -107,10 +107,16 @@ std::vector<std::string> list_checkpoints(const std::string& run) {
   return paths;
 }
 
-void prune_checkpoints(const std::string& run, int64_t keep) {
-  const std::vector<std::string> kept = list_checkpoints(run);
+void prune_checkpoints(const std::string& run, int64_t saved_step, int64_t keep) {
   std::error_code error;
-  for (size_t i = static_cast<size_t>(keep); i < kept.size(); ++i) fs::remove_all(kept[i], error);
+  int64_t earlier = 0;
+  for (const std::string& path : list_checkpoints(run)) {
+    const int64_t step = step_of(fs::path(path).filename().string());
+    if (step == saved_step) continue;
+    const bool stale = step > saved_step;
+    if (!stale) ++earlier;
+    if (stale || earlier >= keep) fs::remove_all(path, error);
+  }
   std::vector<fs::path> leftovers;
   for (const auto& entry : fs::directory_iterator(run + "/checkpoints", error)) {
     const std::string extension = entry.path().extension().string();

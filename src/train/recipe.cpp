@@ -39,8 +39,7 @@ constexpr std::array kModelIntegers = {"vocab_size",
 constexpr std::array kModelNumbers = {"routed_scaling_factor", "rope_theta", "rms_norm_eps"};
 constexpr std::array kModelFlags = {"norm_topk_prob", "tie_word_embeddings"};
 constexpr std::array kModelStrings = {"model_type", "topk_method", "scoring_func"};
-constexpr std::array kYarnNumbers = {
-    "factor", "original_max_position_embeddings", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"};
+constexpr std::array kYarnNumbers = {"factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"};
 
 // [model] has config.json's own names; what a recipe may leave out gets DeepSeek-V3's value.
 Json model_json(const TomlTable& table) {
@@ -80,10 +79,8 @@ Json model_json(const TomlTable& table) {
     for (const char* key : kYarnNumbers) {
       if (yarn.has(key)) scaling[key] = yarn.get_double(key, 0);
     }
-    if (scaling.contains("original_max_position_embeddings")) {
-      const double original = scaling["original_max_position_embeddings"].get<double>();
-      scaling["original_max_position_embeddings"] = static_cast<int64_t>(original);
-    }
+    constexpr const char* kOriginal = "original_max_position_embeddings";
+    if (yarn.has(kOriginal)) scaling[kOriginal] = yarn.get_int(kOriginal, 0);
     json["rope_scaling"] = scaling;
   }
   const std::string type = json["model_type"].get<std::string>();
@@ -201,6 +198,10 @@ Recipe parse_recipe(const std::string& toml, const std::string& name,
 
   root.reject_unknown();  // before the config's own checks: a misspelt key is the better explanation
   r.model = model::parse_config(config, name + ": [model]");
+  if (r.data.sequence_tokens > r.model.max_position_embeddings) {
+    throw_error(ErrorCode::kBadInput, "[recipe] {}: data.sequence_tokens {} is more than the model's {} positions",
+                name, r.data.sequence_tokens, r.model.max_position_embeddings);
+  }
   r.text = root.dump();
   return r;
 }

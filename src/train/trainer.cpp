@@ -331,7 +331,7 @@ class Trainer {
             state_.step, e.what(),
             good.empty() ? std::string("there is no earlier checkpoint") : good.front() + " is still good");
       }
-      prune_checkpoints(options_.run, recipe_.checkpoint.keep);
+      prune_checkpoints(options_.run, state_.step, recipe_.checkpoint.keep);
     });
     cost_->write("running");
   }

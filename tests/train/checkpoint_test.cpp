@@ -137,6 +137,31 @@ TEST(Checkpoint, MomentsOfAnotherTypeAreAnError) {
   EXPECT_NE(error_of(list_checkpoints(run.path())[0], b).find("expected BF16"), std::string::npos);
 }
 
+// A run that went back from a damaged checkpoint of step 40 stands at step 39 again: the damaged one must not take
+// the place of the good one that was just written.
+TEST(Checkpoint, PruningKeepsWhatWasJustWritten) {
+  const test::TemporaryFolder run;
+  Training a(1);
+  const auto save = [&](int64_t step) {
+    TrainingState state = some_state();
+    state.step = step;
+    save_checkpoint(run.path(), state, *a.model, *a.optimizer, {});
+    return fmt::format("{}/checkpoints/step-{:08}", run.path(), step);
+  };
+  save(30);
+  test::spill(save(40) + "/state/state.safetensors", "damaged");
+  const std::string saved = save(39);
+  prune_checkpoints(run.path(), 39, 1);
+  ASSERT_EQ(list_checkpoints(run.path()), std::vector{saved});
+  EXPECT_EQ(load_checkpoint(saved, *a.model, *a.optimizer).step, 39);
+
+  const std::string earlier = save(38);
+  save(37);
+  save(41);
+  prune_checkpoints(run.path(), 39, 2);
+  EXPECT_EQ(list_checkpoints(run.path()), (std::vector{saved, earlier}));
+}
+
 TEST(Checkpoint, LeftoversAreIgnoredAndPruned) {
   const test::TemporaryFolder run;
   Training a(1);
@@ -154,7 +179,7 @@ TEST(Checkpoint, LeftoversAreIgnoredAndPruned) {
   ASSERT_EQ(found.size(), 3u);
   EXPECT_TRUE(found[0].ends_with("step-00000011"));
   EXPECT_TRUE(found[2].ends_with("step-00000002"));
-  prune_checkpoints(run.path(), 2);
+  prune_checkpoints(run.path(), 11, 2);
   found = list_checkpoints(run.path());
   ASSERT_EQ(found.size(), 2u);
   EXPECT_TRUE(found[1].ends_with("step-00000004"));
