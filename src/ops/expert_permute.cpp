@@ -17,6 +17,7 @@ ExpertOrder sort_by_expert(std::span<const int32_t> chosen, int64_t tokens, int6
   order.offsets.assign(static_cast<size_t>(experts) + 1, 0);
   order.slot_token.resize(chosen.size());
   order.token_slot.resize(chosen.size());
+  order.slot_choice.resize(chosen.size());
   for (const int32_t e : chosen) ++order.offsets[static_cast<size_t>(e) + 1];
   for (size_t e = 0; e < static_cast<size_t>(experts); ++e) order.offsets[e + 1] += order.offsets[e];
   std::vector<int64_t> next(order.offsets.begin(), order.offsets.end() - 1);
@@ -24,16 +25,9 @@ ExpertOrder sort_by_expert(std::span<const int32_t> chosen, int64_t tokens, int6
     const int64_t slot = next[static_cast<size_t>(chosen[i])]++;
     order.slot_token[static_cast<size_t>(slot)] = static_cast<int32_t>(static_cast<int64_t>(i) / top_k);
     order.token_slot[i] = static_cast<int32_t>(slot);
+    order.slot_choice[static_cast<size_t>(slot)] = static_cast<int32_t>(i);
   }
   return order;
-}
-
-void dispatch(const ExpertOrder& order, ConstMatrix x, Matrix slots, base::ThreadPool& pool) {
-  base::parallel_for(pool, slots.rows, kChunkRows, [&](int64_t begin, int64_t end) {
-    for (int64_t s = begin; s < end; ++s) {
-      std::copy_n(x.row(order.slot_token[static_cast<size_t>(s)]), x.cols, slots.row(s));
-    }
-  });
 }
 
 void dispatch_backward(const ExpertOrder& order, ConstMatrix dslots, Matrix dx, base::ThreadPool& pool) {
@@ -55,23 +49,6 @@ void combine(const ExpertOrder& order, ConstMatrix slots, ConstMatrix weights, M
       for (int64_t j = 0; j < top_k; ++j) {
         kernels::axpy(weights.row(t)[j], slots.row(order.token_slot[static_cast<size_t>(t * top_k + j)]),
                       out.row(t), out.cols);
-      }
-    }
-  });
-}
-
-void combine_backward(const ExpertOrder& order, ConstMatrix slots, ConstMatrix weights, ConstMatrix dout,
-                      Matrix dslots, Matrix dweights, base::ThreadPool& pool) {
-  const int64_t top_k = weights.cols;
-  base::parallel_for(pool, dout.rows, kChunkRows, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      for (int64_t j = 0; j < top_k; ++j) {
-        const int64_t slot = order.token_slot[static_cast<size_t>(t * top_k + j)];
-        const float weight = weights.row(t)[j];
-        const float* from = dout.row(t);
-        float* to = dslots.row(slot);
-        for (int64_t i = 0; i < dout.cols; ++i) to[i] = weight * from[i];
-        dweights.row(t)[j] = kernels::dot(from, slots.row(slot), dout.cols);
       }
     }
   });

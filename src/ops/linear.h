@@ -1,8 +1,5 @@
-// Linear layers y = x w^T without bias, their gradients, and the same for groups of rows with a weight each
-// (the experts of an MoE layer).
+// Linear layers y = x w^T without bias, and their gradients.
 #pragma once
-
-#include <span>
 
 #include "base/thread_pool.h"
 #include "tensor/tensor.h"
@@ -19,17 +16,5 @@ void linear_backward_input(ConstMatrix dy, ConstMatrix w, Matrix dx, base::Threa
                            bool accumulate = false);
 // dw[N, K] += dy[M, N]^T x[M, K]
 void linear_backward_weight(ConstMatrix dy, ConstMatrix x, Matrix dw, base::ThreadPool& pool);
-
-// Rows [begin, end) belong to one weight.
-struct Group {
-  int64_t begin = 0;
-  int64_t end = 0;
-  ConstMatrix w;  // [N, K], the same shape in every group
-  Matrix dw;      // [N, K]; may be empty in forward
-};
-void grouped_linear(ConstMatrix x, std::span<const Group> groups, Matrix y, base::ThreadPool& pool);
-// dx = dy w, dw += dy^T x, group by group.
-void grouped_linear_backward(ConstMatrix dy, ConstMatrix x, std::span<const Group> groups, Matrix dx,
-                             base::ThreadPool& pool);
 
 }  // namespace hadal::ops

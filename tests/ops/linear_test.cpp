@@ -32,27 +32,5 @@ TEST(Linear, AccumulateAddsToWhatIsThere) {
   EXPECT_EQ(y[0], 21);
 }
 
-TEST(GroupedLinear, EachGroupUsesItsOwnWeightAndEmptyGroupsAreSkipped) {
-  base::ThreadPool pool(2);
-  const int64_t rows = 9, n = 4, k = 5;
-  auto x = random_values(rows * k, 4), w = random_values(3 * n * k, 5),
-       direction = random_values(rows * n, 6);
-  std::vector<float> y(rows * n), dx(rows * k), dw(3 * n * k, 0.0f);
-  std::vector<ops::Group> groups;
-  const int64_t ends[] = {6, 6, 9};
-  for (int64_t g = 0, begin = 0; g < 3; begin = ends[g++]) {
-    groups.push_back({begin, ends[g], tensor::matrix(w.data() + g * n * k, n, k),
-                      tensor::matrix(dw.data() + g * n * k, n, k)});
-  }
-  const auto loss = [&] {
-    ops::grouped_linear(view(x, rows, k), groups, view(y, rows, n), pool);
-    return project(y, direction);
-  };
-  ops::grouped_linear_backward(view(direction, rows, n), view(x, rows, k), groups, view(dx, rows, k), pool);
-  expect_gradient(x, dx, loss);
-  expect_gradient(w, dw, loss);
-  for (int64_t i = n * k; i < 2 * n * k; ++i) EXPECT_EQ(dw[static_cast<size_t>(i)], 0);
-}
-
 }  // namespace
 }  // namespace hadal

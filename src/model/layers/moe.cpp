@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "ops/expert_mlp.h"
 #include "ops/linear.h"
-#include "ops/swiglu.h"
 
 namespace hadal::model {
 
@@ -25,17 +25,18 @@ ops::RouterOptions router_options(const ModelConfig& c, const MoeWeights& w) {
   return o;
 }
 
-// The experts' part of one of their two matrices, for the slots that each received.
-std::vector<ops::Group> expert_groups(const MoeWeights& w, const ops::ExpertOrder& order,
-                                      Weight MlpWeights::*which, bool with_gradients) {
-  std::vector<ops::Group> groups;
-  groups.reserve(w.experts.size());
-  for (size_t e = 0; e < w.experts.size(); ++e) {
-    const Weight& weight = w.experts[e].*which;
-    groups.push_back({order.offsets[e], order.offsets[e + 1], weight.matrix(),
-                      with_gradients ? weight.gradient() : tensor::Matrix{}});
+std::vector<ops::ExpertMlp> expert_list(const MoeWeights& w, bool with_gradients) {
+  std::vector<ops::ExpertMlp> experts;
+  experts.reserve(w.experts.size());
+  for (const MlpWeights& e : w.experts) {
+    ops::ExpertMlp expert{e.gate_up.matrix(), e.down_proj.matrix(), {}, {}};
+    if (with_gradients) {
+      expert.d_gate_up = e.gate_up.gradient();
+      expert.d_down = e.down_proj.gradient();
+    }
+    experts.push_back(expert);
   }
-  return groups;
+  return experts;
 }
 
 }  // namespace
@@ -45,9 +46,7 @@ void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMa
   const int64_t tokens = x.rows, slots = tokens * config.num_experts_per_tok;
   const int64_t intermediate = config.moe_intermediate_size;
   a.logits.resize(tokens * config.n_routed_experts);
-  a.slots.resize(slots * x.cols);
   a.gate_up.resize(slots * 2 * intermediate);
-  a.hidden.resize(slots * intermediate);
   a.outputs.resize(slots * x.cols);
 
   const auto logits = a.logits.view(tokens, config.n_routed_experts);
@@ -56,14 +55,8 @@ void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMa
   a.order =
       ops::sort_by_expert(a.routing.experts, tokens, config.num_experts_per_tok, config.n_routed_experts);
 
-  const auto inputs = a.slots.view(slots, x.cols);
-  const auto gate_up = a.gate_up.view(slots, 2 * intermediate);
-  const auto hidden = a.hidden.view(slots, intermediate);
   const auto outputs = a.outputs.view(slots, x.cols);
-  ops::dispatch(a.order, x, inputs, pool);
-  ops::grouped_linear(inputs, expert_groups(w, a.order, &MlpWeights::gate_up, false), gate_up, pool);
-  ops::swiglu(gate_up, hidden, pool);
-  ops::grouped_linear(hidden, expert_groups(w, a.order, &MlpWeights::down_proj, false), outputs, pool);
+  ops::expert_mlp(a.order, expert_list(w, false), x, a.gate_up.view(slots, 2 * intermediate), outputs, pool);
   ops::combine(a.order, outputs, a.routing.weights.view(tokens, config.num_experts_per_tok), y, pool);
   if (!w.shared_experts.down_proj.empty()) mlp_forward(w.shared_experts, x, a.shared, y, pool);
 }
@@ -74,27 +67,17 @@ double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::Cons
   const int64_t tokens = x.rows, top_k = config.num_experts_per_tok, slots = tokens * top_k;
   const int64_t intermediate = config.moe_intermediate_size;
   const auto options = router_options(config, w);
-  const auto inputs = a.slots.view(slots, x.cols);
-  const auto gate_up = a.gate_up.view(slots, 2 * intermediate);
-  const auto hidden = a.hidden.view(slots, intermediate);
-  const auto outputs = a.outputs.view(slots, x.cols);
   const auto logits = a.logits.view(tokens, config.n_routed_experts);
 
   if (!w.shared_experts.down_proj.empty()) mlp_backward(w.shared_experts, x, a.shared, dy, dx, pool);
 
-  tensor::Buffer dslots(slots * x.cols);         // [M * K, hidden]
-  tensor::Buffer dhidden(slots * intermediate);  // [M * K, moe_intermediate]
-  tensor::Buffer dweights(tokens * top_k);       // [M, K]
-  const auto doutputs = dslots.view(slots, x.cols);
-  ops::combine_backward(a.order, outputs, a.routing.weights.view(tokens, top_k), dy, doutputs,
-                        dweights.view(tokens, top_k), pool);
-  ops::grouped_linear_backward(doutputs, hidden, expert_groups(w, a.order, &MlpWeights::down_proj, true),
-                               dhidden.view(slots, intermediate), pool);
-  ops::swiglu_backward(gate_up, dhidden.view(slots, intermediate), gate_up, pool);
-  // The outputs are used up: their memory takes the inputs' gradient.
-  ops::grouped_linear_backward(gate_up, inputs, expert_groups(w, a.order, &MlpWeights::gate_up, true),
-                               outputs, pool);
-  ops::dispatch_backward(a.order, outputs, dx, pool);
+  tensor::Buffer dweights(tokens * top_k);  // [M, K]
+  const auto dslots =
+      a.outputs.view(slots, x.cols);  // the outputs are used up: their memory takes the gradient
+  ops::expert_mlp_backward(a.order, expert_list(w, true), x, a.routing.weights.view(tokens, top_k), dy,
+                           a.gate_up.view(slots, 2 * intermediate), dslots, dweights.view(tokens, top_k),
+                           pool);
+  ops::dispatch_backward(a.order, dslots, dx, pool);
 
   ops::route_backward(options, a.routing, dweights.view(tokens, top_k), logits, pool);
   double loss = 0;

@@ -15,9 +15,7 @@ struct MoeActivations {
   tensor::Buffer logits;  // [M, E]
   ops::Routing routing;
   ops::ExpertOrder order;
-  tensor::Buffer slots;    // [M * K, hidden]: the experts' inputs
   tensor::Buffer gate_up;  // [M * K, 2 * moe_intermediate]
-  tensor::Buffer hidden;   // [M * K, moe_intermediate]
   tensor::Buffer outputs;  // [M * K, hidden]
   MlpActivations shared;
 };
