@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The fresh-machine proof: a minimal Debian 12 (debootstrap --variant=minbase) that holds nothing of this machine.
 # In it, from a clean clone of HEAD: `make run` to its first answer, twice; `make test`, twice. Needs root and
-# debootstrap. fresh_machine.sh [--test-only] [--keep] [FOLDER]; writes bench/results/fresh_machine.md.
+# debootstrap. fresh_machine.sh [--test-only | --run-only] [--keep] [FOLDER]; writes bench/results/fresh_machine.md.
 #
 # Copied from this machine at run time: apt's sources and settings, ~/.npmrc, the CA bundle, /etc/resolv.conf:
 # how a machine reaches its package mirrors is its own business. Nothing else. Mounts live in a mount namespace of
@@ -13,6 +13,7 @@ keep=no
 while [[ "${1:-}" == --* ]]; do
   case "$1" in
     --test-only) parts=test ;;
+    --run-only) parts=run ;;
     --keep) keep=yes ;;
     *) echo "fresh_machine: unknown option $1" >&2; exit 2 ;;
   esac
@@ -35,7 +36,8 @@ clean_up() {
 trap clean_up EXIT
 
 mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list 2>/dev/null |
-  awk '/^URIs:/ {print $2; exit} /^deb / {for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) {print $i; exit}}')
+  awk '/^URIs:/ {print $2; exit} /^deb / {for (i = 2; i <= NF; i++) if ($i ~ /:\/\//) {print $i; exit}}') || true  # one of the files may be missing
+[ -n "$mirror" ] || { echo "fresh_machine: no package mirror in /etc/apt" >&2; exit 1; }
 echo "fresh_machine: making a minimal Debian 12 in $root (log: $log)"
 SECONDS=0
 debootstrap --variant=minbase bookworm "$root" "$mirror" >"$log" 2>&1
