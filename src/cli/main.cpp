@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Hadal: the DeepSeek system as one program: train, serve and measure DeepSeek-family models."};
   app.name("hadal");
   app.require_subcommand(1);
+  app.fallthrough();  // --log-level may stand after the command, too; commands inherit this
   app.set_version_flag("--version", "hadal 0.1.0");
   std::string log_level = "info";
   app.add_option("--log-level", log_level, "trace, debug, info, warn, error or off")->capture_default_str();

@@ -14,7 +14,7 @@ namespace {
 
 // Rows worked off together: inputs, hidden values and one expert's weights fit a 1-2 MB L2 cache at the
 // widths of fine-grained experts.
-constexpr int64_t kChunkRows = 256;
+constexpr int64_t kChunkRows = 384;
 
 struct Scratch {
   tensor::Buffer x, dout, hidden, dhidden;
@@ -38,14 +38,13 @@ struct Chunk {
   int64_t begin, end;  // slots
 };
 
-std::vector<Chunk> chunks_of(const ExpertOrder& order) {
-  std::vector<Chunk> chunks;
-  for (size_t e = 0; e + 1 < order.offsets.size(); ++e) {
-    for (int64_t begin = order.offsets[e]; begin < order.offsets[e + 1]; begin += kChunkRows) {
-      chunks.push_back({e, begin, std::min(begin + kChunkRows, order.offsets[e + 1])});
-    }
+// Adds the slots of one expert in chunks of nearly equal height; their bounds depend on its load alone.
+void add_chunks(const ExpertOrder& order, size_t expert, std::vector<Chunk>& chunks) {
+  const int64_t first = order.offsets[expert], rows = order.offsets[expert + 1] - first;
+  const int64_t count = (rows + kChunkRows - 1) / kChunkRows;
+  for (int64_t i = 0; i < count; ++i) {
+    chunks.push_back({expert, first + rows * i / count, first + rows * (i + 1) / count});
   }
-  return chunks;
 }
 
 // Experts with work, the busiest first, so that no thread is left with a long last one.
@@ -64,7 +63,8 @@ void expert_mlp(const ExpertOrder& order, std::span<const ExpertMlp> experts, Co
                 Matrix outputs, base::ThreadPool& pool) {
   const int64_t hidden_size = x.cols, intermediate = gate_up.cols / 2;
   HADAL_CHECK(order.offsets.size() == experts.size() + 1 && outputs.cols == hidden_size);
-  const std::vector<Chunk> chunks = chunks_of(order);
+  std::vector<Chunk> chunks;
+  for (size_t e = 0; e < experts.size(); ++e) add_chunks(order, e, chunks);
   pool.run(static_cast<int64_t>(chunks.size()), [&](int64_t task, int) {
     const Chunk& chunk = chunks[static_cast<size_t>(task)];
     const ExpertMlp& expert = experts[chunk.expert];
@@ -101,8 +101,10 @@ void expert_mlp_backward(const ExpertOrder& order, std::span<const ExpertMlp> ex
     Scratch& s = scratch();
     for (auto* buffer : {&s.x, &s.dout}) buffer->resize(kChunkRows * hidden_size);
     for (auto* buffer : {&s.hidden, &s.dhidden}) buffer->resize(kChunkRows * intermediate);
-    for (int64_t begin = order.offsets[e]; begin < order.offsets[e + 1]; begin += kChunkRows) {
-      const int64_t rows = std::min(kChunkRows, order.offsets[e + 1] - begin);
+    std::vector<Chunk> chunks;
+    add_chunks(order, e, chunks);
+    for (const Chunk& chunk : chunks) {
+      const int64_t begin = chunk.begin, rows = chunk.end - chunk.begin;
       const auto inputs = s.x.view(rows, hidden_size);
       const auto dy = s.dout.view(rows, hidden_size);
       const auto hidden = s.hidden.view(rows, intermediate);

@@ -110,6 +110,24 @@ TEST_F(Commands, LogitsAreTheSameForAnyNumberOfThreads) {
   }
 }
 
+TEST_F(Commands, TheLogLevelMayStandAnywhere) {
+  const std::string text = " --prompt x --max-tokens 1";
+  EXPECT_EQ(run("generate", text + " --log-level off > /dev/null").status, 0);
+  EXPECT_EQ(run("--log-level off generate", text + " > /dev/null").status, 0);
+  expect_usage_error("generate", text + " --log-level loud", "loud");
+  expect_usage_error("eval bpb", "--text " + model_.path("tokens.json") + " --log-level loud", "loud");
+  expect_usage_error("generate", text + " --no-such-flag", "--no-such-flag");
+}
+
+TEST_F(Commands, NumbersOutOfRangeAreUsageErrors) {
+  for (const std::string threads : {"-1", "1025"}) {
+    expect_usage_error("generate", "--prompt x --threads " + threads, "--threads");
+    expect_usage_error("logits", "--tokens x --out y --threads " + threads, "--threads");
+    expect_usage_error("grads", "--tokens x --out y --threads " + threads, "--threads");
+  }
+  expect_usage_error("eval bpb", "--text " + model_.path("tokens.json") + " --window 1000000", "positions");
+}
+
 TEST_F(Commands, AFailedWriteIsStatusOne) {
   const Outcome outcome = run("logits", "--tokens " + model_.path("tokens.json") + " --out /dev/full/x 2>&1");
   EXPECT_EQ(outcome.status, 1) << outcome.output;

@@ -86,7 +86,7 @@ TEST_F(TokenizerCommand, ErrorsAreOneLineAndAStatus) {
   hadal::base::write_file_atomic(folder_ + "/empty.txt", "");
   expect_usage_error("train --text " + folder_ + "/empty.txt --out " + tokenizer(), "no text");
   EXPECT_EQ(run("encode --tokenizer " + folder_ + "/none.json --text a 2>&1").status, 2);
-  EXPECT_EQ(run("encode --tokenizer " + folder_ + " --text a 2>&1").status, 2);
+  EXPECT_EQ(run("encode --tokenizer " + folder_ + "/none --text a 2>&1").status, 2);
   // The earlier tokenizer is as it was.
   EXPECT_EQ(run("encode --tokenizer " + tokenizer() + " --text a").status, 0);
 }

@@ -1,4 +1,7 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <set>
 
@@ -135,6 +138,25 @@ TEST_F(Pipeline, AChangedRecipeRepeatsWhatDependsOnIt) {
   EXPECT_FALSE(out("train.bin") == shard);
   EXPECT_FALSE(build({"data.vocab_size=500"}).up_to_date);
   EXPECT_FALSE(out("tokenizer.json") == tokenizer);
+}
+
+TEST_F(Pipeline, DialoguesOffGiveAnotherTokenizer) {
+  build();
+  const std::string with = base::read_file(folder_ / "out/tokenizer.json");
+  build({"dialogues.token_fraction=0.0"});
+  EXPECT_NE(base::read_file(folder_ / "out/tokenizer.json"), with);
+  build();
+  EXPECT_EQ(base::read_file(folder_ / "out/tokenizer.json"), with);
+}
+
+TEST_F(Pipeline, TwoBuildersDoNotShareAFolder) {
+  build();
+  const int fd = ::open((folder_ / "out/work/.lock").c_str(), O_RDWR);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(::flock(fd, LOCK_EX | LOCK_NB), 0) << "the first build is over: its lock is free";
+  EXPECT_NE(error_of().find("another process builds here"), std::string::npos);
+  ::close(fd);
+  EXPECT_EQ(error_of(), "");
 }
 
 TEST_F(Pipeline, NoDocumentAndNoTranslationOfItOnBothSides) {

@@ -71,6 +71,19 @@ TEST(Recipe, ValuesOutOfRangeNameKeyAndRange) {
   EXPECT_NE(message_of("[model]\n").find("dataset"), std::string::npos);
 }
 
+TEST(Recipe, SequencesFitTheModelsPositions) {
+  EXPECT_EQ(message_of(kTiny, {"data.sequence_tokens=64"}), "");
+  EXPECT_NE(message_of(kTiny, {"data.sequence_tokens=65"}).find("65 is more than the model's 64 positions"),
+            std::string::npos);
+  const std::vector<std::string> yarn = {"model.rope_scaling.type=\"yarn\"", "model.rope_scaling.factor=2.0"};
+  std::vector<std::string> whole = yarn;
+  whole.emplace_back("model.rope_scaling.original_max_position_embeddings=32");
+  EXPECT_EQ(message_of(kTiny, whole), "");
+  std::vector<std::string> part = yarn;
+  part.emplace_back("model.rope_scaling.original_max_position_embeddings=32.5");
+  EXPECT_NE(message_of(kTiny, part).find("original_max_position_embeddings"), std::string::npos);
+}
+
 TEST(Recipe, ARunCannotGoOnWithAnotherModelOrOtherData) {
   const base::Json before = recipe_to_json(parse_recipe(kTiny, "r.toml"));
   EXPECT_TRUE(compare_recipes(before, before).empty());
