@@ -38,7 +38,7 @@ template <typename... Args>
 }  // namespace hadal
 
 // An invariant of our own code. No input may reach it: it prints and aborts.
-#define HADAL_CHECK(condition)                                        \
-  do {                                                                \
+#define HADAL_CHECK(condition)                                               \
+  do {                                                                       \
     if (!(condition)) ::hadal::check_failed(__FILE__, __LINE__, #condition); \
   } while (false)

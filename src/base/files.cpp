@@ -170,8 +170,10 @@ void replace_directory(const std::string& path, const std::function<void(const s
   try {
     fill(aside);
     for (const auto& entry : fs::recursive_directory_iterator(aside)) {
-      if (entry.is_directory()) sync_directory(entry.path().string());
-      else sync_file(entry.path().string());
+      if (entry.is_directory())
+        sync_directory(entry.path().string());
+      else
+        sync_file(entry.path().string());
     }
     sync_directory(aside);
   } catch (...) {

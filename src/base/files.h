@@ -59,10 +59,10 @@ void write_file_atomic(const std::string& path, std::string_view bytes);
 // Syncs a folder, so that renames and new files in it last through a power cut.
 void sync_directory(const std::string& path);
 
-// Builds a directory aside: calls fill(temporary), syncs every file in it, then puts it in the place of `path`.
-// An older directory at `path` is exchanged with it in one step and then removed, so `path` is never missing;
-// where the file system cannot exchange (renameat2), it is missing between two renames. Throws Error{kIo};
-// `path` is as before then.
+// Builds a directory aside: calls fill(temporary), syncs every file in it, then puts it in the place of
+// `path`. An older directory at `path` is exchanged with it in one step and then removed, so `path` is never
+// missing; where the file system cannot exchange (renameat2), it is missing between two renames. Throws
+// Error{kIo}; `path` is as before then.
 void replace_directory(const std::string& path, const std::function<void(const std::string&)>& fill);
 
 }  // namespace hadal::base

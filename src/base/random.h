@@ -1,5 +1,5 @@
-// A small deterministic generator (xoshiro256**, Blackman and Vigna 2018; seeded by splitmix64). Its four words
-// of state can be saved and restored, so that a resumed run draws the same numbers.
+// A small deterministic generator (xoshiro256**, Blackman and Vigna 2018; seeded by splitmix64). Its four
+// words of state can be saved and restored, so that a resumed run draws the same numbers.
 #pragma once
 
 #include <array>

@@ -1,6 +1,6 @@
-// A command is one file cli/<name>.cpp with one function add_<name>(app), declared below, and one row in main.cpp's table.
-// The function declares options and stores a callback that does the work. Callbacks throw Error; main.cpp turns
-// that into one line on stderr and the exit status (2 bad input, 1 anything else).
+// A command is one file cli/<name>.cpp with one function add_<name>(app), declared below, and one row in
+// main.cpp's table. The function declares options and stores a callback that does the work. Callbacks throw
+// Error; main.cpp turns that into one line on stderr and the exit status (2 bad input, 1 anything else).
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -42,12 +42,12 @@ void run_bpb(const BpbOptions& o) {
   const auto model = model::Transformer::load(o.model);
   const int64_t positions = model->config().max_position_embeddings;
   if (o.window > positions)
-    throw_error(ErrorCode::kBadInput, "[eval] --window {}: {} has {} positions; take a window of at most that",
-                o.window, o.model, positions);
+    throw_error(ErrorCode::kBadInput,
+                "[eval] --window {}: {} has {} positions; take a window of at most that", o.window, o.model,
+                positions);
   base::ThreadPool pool(o.threads > 0 ? o.threads : base::default_thread_count());
   eval::BitsPerByteOptions options;
-  options.window_tokens =
-      o.window > 0 ? o.window : std::min<int64_t>(positions, 512);
+  options.window_tokens = o.window > 0 ? o.window : std::min<int64_t>(positions, 512);
   options.stride_tokens = o.stride > 0 ? o.stride : std::max<int64_t>(1, options.window_tokens / 2);
   if (::isatty(STDERR_FILENO) != 0) {
     options.progress = [](int64_t done, int64_t total) {
@@ -95,8 +95,7 @@ void add_eval(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   bpb->add_option("--max-bytes", options->max_bytes, "only the beginning of the text")
       ->check(CLI::PositiveNumber);
-  bpb->add_option("--threads", options->threads, "threads (0: every processor)")
-      ->check(CLI::Range(0, 1024));
+  bpb->add_option("--threads", options->threads, "threads (0: every processor)")->check(CLI::Range(0, 1024));
   bpb->add_flag("--json", options->json, "print one JSON object");
   bpb->callback([options] { run_bpb(*options); });
 }

@@ -15,6 +15,10 @@
 
 namespace hadal::engine {
 
+// Bounds of SamplingOptions::stop, here and in the API.
+inline constexpr size_t kMaxStops = 16;
+inline constexpr size_t kMaxStopBytes = 1024;  // of each
+
 struct SamplingOptions {
   float temperature = 1.0f;  // 0: greedy
   int top_k = 0;             // 0: off

@@ -9,8 +9,6 @@
 namespace hadal::engine {
 
 namespace {
-constexpr size_t kMaxStops = 16;
-constexpr size_t kMaxStopBytes = 256;
 constexpr size_t kFirstSorted = 64;  // top-p rarely needs more of a vocabulary in order
 }  // namespace
 

@@ -1,6 +1,7 @@
-// safetensors (https://github.com/huggingface/safetensors, format section of its README): 8 bytes little-endian
-// header length, a JSON header {name: {dtype, shape, data_offsets: [begin, end)}}, then the data. Untrusted input:
-// every offset, size and product is checked, and the data must be covered exactly, without gaps or overlaps.
+// safetensors (https://github.com/huggingface/safetensors, format section of its README): 8 bytes
+// little-endian header length, a JSON header {name: {dtype, shape, data_offsets: [begin, end)}}, then the
+// data. Untrusted input: every offset, size and product is checked, and the data must be covered exactly,
+// without gaps or overlaps.
 #pragma once
 
 #include <cstdint>
@@ -39,14 +40,15 @@ class SafetensorsFile {
 
 // Parses header and layout of a whole file in memory (the fuzz target's entry).
 void parse_safetensors(std::span<const std::byte> file, const std::string& where,
-                       std::map<std::string, TensorView>& tensors, std::map<std::string, std::string>& metadata);
+                       std::map<std::string, TensorView>& tensors,
+                       std::map<std::string, std::string>& metadata);
 
 struct TensorToWrite {
   std::string name;
   tensor::DType dtype = tensor::DType::kF32;  // kF32 or kBF16: converted while writing; others: raw
   tensor::Shape shape;
-  const float* values = nullptr;            // for kF32 and kBF16
-  std::span<const std::byte> raw;           // for the others
+  const float* values = nullptr;   // for kF32 and kBF16
+  std::span<const std::byte> raw;  // for the others
 };
 
 // Writes aside, syncs and renames. Tensors are stored in the order given.

@@ -11,12 +11,12 @@ namespace hadal::tensor {
 enum class DType { kF32, kF16, kBF16, kF8E4M3, kI64, kI32, kU8 };
 
 size_t dtype_bytes(DType type);
-std::string_view dtype_name(DType type);                               // "BF16"
-bool parse_dtype(std::string_view name, DType& type);                  // false: unknown name
+std::string_view dtype_name(DType type);               // "BF16"
+bool parse_dtype(std::string_view name, DType& type);  // false: unknown name
 
 float bf16_to_float(uint16_t bits);
 uint16_t float_to_bf16(float value);  // round to nearest even; NaN stays NaN
 float f16_to_float(uint16_t bits);
-float e4m3_to_float(uint8_t bits);    // OCP E4M3FN: no infinities, 0x7F and 0xFF are NaN
+float e4m3_to_float(uint8_t bits);  // OCP E4M3FN: no infinities, 0x7F and 0xFF are NaN
 
 }  // namespace hadal::tensor

@@ -1,4 +1,5 @@
-// Views and owners of FP32 matrices. A view is borrowed memory with a shape; an owner is a 64-byte aligned block.
+// Views and owners of FP32 matrices. A view is borrowed memory with a shape; an owner is a 64-byte aligned
+// block.
 #pragma once
 
 #include <cstdint>

@@ -36,9 +36,9 @@ void save_checkpoint(const std::string& run, const TrainingState& state, model::
 // Complete-looking checkpoint directories, newest first. Leftovers of interrupted writes are not listed.
 std::vector<std::string> list_checkpoints(const std::string& run);
 
-// Keeps `saved_step`, which was just written and is whole, and the `keep` - 1 before it; removes the others and
-// leftovers of interrupted writes. What claims a later step is of no use to a run that stands at `saved_step`:
-// training went on from an earlier checkpoint because the later ones were damaged.
+// Keeps `saved_step`, which was just written and is whole, and the `keep` - 1 before it; removes the others
+// and leftovers of interrupted writes. What claims a later step is of no use to a run that stands at
+// `saved_step`: training went on from an earlier checkpoint because the later ones were damaged.
 void prune_checkpoints(const std::string& run, int64_t saved_step, int64_t keep);
 
 // Sets every weight and moment. Throws Error "[checkpoint] <file>: ..." when anything is missing, damaged or

@@ -199,8 +199,9 @@ Recipe parse_recipe(const std::string& toml, const std::string& name,
   root.reject_unknown();  // before the config's own checks: a misspelt key is the better explanation
   r.model = model::parse_config(config, name + ": [model]");
   if (r.data.sequence_tokens > r.model.max_position_embeddings) {
-    throw_error(ErrorCode::kBadInput, "[recipe] {}: data.sequence_tokens {} is more than the model's {} positions",
-                name, r.data.sequence_tokens, r.model.max_position_embeddings);
+    throw_error(ErrorCode::kBadInput,
+                "[recipe] {}: data.sequence_tokens {} is more than the model's {} positions", name,
+                r.data.sequence_tokens, r.model.max_position_embeddings);
   }
   r.text = root.dump();
   return r;

@@ -27,9 +27,8 @@ class FilesTest : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   void put(const std::string& content) const {
-    replace_directory(folder_ + "/it", [&](const std::string& aside) {
-      write_file_atomic(aside + "/content", content);
-    });
+    replace_directory(folder_ + "/it",
+                      [&](const std::string& aside) { write_file_atomic(aside + "/content", content); });
   }
   size_t entries() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));

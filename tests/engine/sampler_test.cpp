@@ -184,7 +184,7 @@ TEST(Sampling, OptionsOutOfRangeAreNamed) {
             "[sampling] repetition_penalty: 0 is not in (0, 100]");
   EXPECT_EQ(refused([](auto& o) { o.max_tokens = -1; }),
             "[sampling] max_tokens: -1 is not 0 (no limit) or more");
-  EXPECT_EQ(refused([](auto& o) { o.stop = {""}; }), "[sampling] stop: a string of 0 bytes, not 1 to 256");
+  EXPECT_EQ(refused([](auto& o) { o.stop = {""}; }), "[sampling] stop: a string of 0 bytes, not 1 to 1024");
   EXPECT_EQ(refused([](auto& o) { o.stop = {"\xff"}; }), "[sampling] stop: a string is not valid UTF-8");
   EXPECT_EQ(refused([](auto& o) { o.stop.assign(17, "x"); }), "[sampling] stop: 17 strings, at most 16");
 }

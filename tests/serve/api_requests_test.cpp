@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "engine/sampler.h"
 #include "serve/api/api_error.h"
 #include "serve/api/chat_completions.h"
 #include "serve/api/completions.h"
@@ -38,7 +39,7 @@ TEST(ChatRequest, ReadsEveryField) {
       {"role": "user", "content": ""}],
     "temperature": 0, "top_p": 0.5, "top_k": 40, "min_p": 0.05, "repetition_penalty": 1.1, "seed": 18446744073709551615,
     "stop": ["\n", "END"], "max_tokens": 7, "stream": true, "stream_options": {"include_usage": true},
-    "frequency_penalty": 1, "presence_penalty": null, "thinking": {"type": "disabled"}, "user_id": "u", "n": 1,
+    "frequency_penalty": 0, "presence_penalty": null, "logit_bias": {}, "best_of": 1, "thinking": {"type": "disabled"}, "user_id": "u", "n": 1,
     "tools": [], "logprobs": false, "response_format": {"type": "text"}, "something_new": [1, 2]})"));
   ASSERT_EQ(request.messages.size(), 4u);
   EXPECT_EQ(request.messages[0].role, "system");
@@ -135,7 +136,25 @@ INSTANTIATE_TEST_SUITE_P(
         BadRequest{R"({"n": 2})", 400, "n"}, BadRequest{R"({"tools": [{"type": "function"}]})", 400, "tools"},
         BadRequest{R"({"logprobs": true})", 400, "logprobs"},
         BadRequest{R"({"response_format": {"type": "json_object"}})", 400, "response_format.type"},
-        BadRequest{R"({"frequency_penalty": 3})", 400, "frequency_penalty"}));
+        BadRequest{R"({"frequency_penalty": 3})", 400, "frequency_penalty"},
+        BadRequest{R"({"frequency_penalty": 0.5})", 400, "frequency_penalty"},
+        BadRequest{R"({"frequency_penalty": "0"})", 422, "frequency_penalty"},
+        BadRequest{R"({"presence_penalty": -1})", 400, "presence_penalty"},
+        BadRequest{R"({"logit_bias": {"5": 1}})", 400, "logit_bias"},
+        BadRequest{R"({"logit_bias": [5]})", 422, "logit_bias"},
+        BadRequest{R"({"best_of": 2})", 400, "best_of"}));
+
+TEST(ChatRequest, BoundsStopStringsAsTheEngineDoes) {
+  const auto with = [](size_t bytes) { return chat({{"stop", std::string(bytes, 'x')}}); };
+  const engine::SamplingOptions longest = read_chat_request(with(engine::kMaxStopBytes)).options.sampling;
+  EXPECT_NO_THROW(engine::check_sampling(longest));
+  const ApiError e = error_of([&] { read_chat_request(with(engine::kMaxStopBytes + 1)); });
+  EXPECT_EQ(e.status(), 400);
+  EXPECT_EQ(e.param(), "stop");
+  engine::SamplingOptions longer = longest;
+  longer.stop[0] += 'x';
+  EXPECT_THROW(engine::check_sampling(longer), Error);
+}
 
 TEST(TextRequest, TakesTextAndTokenIds) {
   EXPECT_EQ(read_text_request({{"prompt", "abc"}}).prompt, "abc");
@@ -153,6 +172,17 @@ TEST(TextRequest, NamesTheField) {
   EXPECT_EQ(param({{"prompt", {5, -1}}}), "prompt[1]");
   EXPECT_EQ(param({{"prompt", {5, 4294967296}}}), "prompt[1]");
   EXPECT_EQ(param({{"prompt", "a"}, {"suffix", "b"}}), "suffix");
+  EXPECT_EQ(param({{"prompt", "a"}, {"best_of", 3}}), "best_of");
+}
+
+TEST(TextRequest, SaysWhichNumberIsNoTokenId) {
+  for (const std::string id : {"-1", "2147483648", "9223372036854775808", "18446744073709551615"}) {
+    const ApiError e = error_of([&] { read_text_request(parse_body("{\"prompt\": [5, " + id + "]}")); });
+    EXPECT_EQ(e.status(), 400);
+    EXPECT_STREQ(e.what(), ("prompt[1]: " + id + " is not a token id").c_str());
+  }
+  const auto request = read_text_request(parse_body(R"({"prompt": [2147483647]})"));
+  EXPECT_EQ(request.tokens, std::vector<text::TokenId>{2147483647});
 }
 
 TEST(Body, MustBeAnObjectOfJson) {

@@ -137,8 +137,8 @@ TEST(Checkpoint, MomentsOfAnotherTypeAreAnError) {
   EXPECT_NE(error_of(list_checkpoints(run.path())[0], b).find("expected BF16"), std::string::npos);
 }
 
-// A run that went back from a damaged checkpoint of step 40 stands at step 39 again: the damaged one must not take
-// the place of the good one that was just written.
+// A run that went back from a damaged checkpoint of step 40 stands at step 39 again: the damaged one must not
+// take the place of the good one that was just written.
 TEST(Checkpoint, PruningKeepsWhatWasJustWritten) {
   const test::TemporaryFolder run;
   Training a(1);

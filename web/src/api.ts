@@ -15,7 +15,13 @@ export interface ChatOptions {
 
 export interface ChatResult {
   finishReason: string;
+  promptTokens: number;
   completionTokens: number;
+}
+
+export interface ServedModel {
+  name: string;
+  contextTokens: number;
 }
 
 export class ApiError extends Error {
@@ -29,7 +35,7 @@ export class ApiError extends Error {
 
 interface Chunk {
   choices?: { delta?: { content?: string | null }; finish_reason?: string | null }[];
-  usage?: { completion_tokens: number } | null;
+  usage?: { prompt_tokens: number; completion_tokens: number } | null;
   error?: { message: string; code?: string | null };
 }
 
@@ -43,11 +49,11 @@ async function errorOf(response: Response): Promise<ApiError> {
   return new ApiError(`The server answered with status ${response.status}.`, '');
 }
 
-export async function servedModel(): Promise<string> {
+export async function servedModel(): Promise<ServedModel> {
   const response = await fetch('/v1/models');
   if (!response.ok) throw await errorOf(response);
-  const list = (await response.json()) as { data: { id: string }[] };
-  return list.data[0]?.id ?? '';
+  const list = (await response.json()) as { data: { id: string; context_length?: number }[] };
+  return { name: list.data[0]?.id ?? '', contextTokens: list.data[0]?.context_length ?? 0 };
 }
 
 // Rejects with ApiError when the server says no, with AbortError after signal.abort(), and with ApiError
@@ -73,7 +79,7 @@ export async function streamChat(messages: ChatMessage[], options: ChatOptions):
   }
   if (!response.ok || !response.body) throw await errorOf(response);
 
-  const result: ChatResult = { finishReason: '', completionTokens: 0 };
+  const result: ChatResult = { finishReason: '', promptTokens: 0, completionTokens: 0 };
   let done = false;
   const parser = new SseParser((data) => {
     if (data === '[DONE]') {
@@ -85,7 +91,10 @@ export async function streamChat(messages: ChatMessage[], options: ChatOptions):
     const choice = chunk.choices?.[0];
     if (choice?.delta?.content) options.onText(choice.delta.content);
     if (choice?.finish_reason) result.finishReason = choice.finish_reason;
-    if (chunk.usage) result.completionTokens = chunk.usage.completion_tokens;
+    if (chunk.usage) {
+      result.promptTokens = chunk.usage.prompt_tokens;
+      result.completionTokens = chunk.usage.completion_tokens;
+    }
   });
   const reader = response.body.getReader();
   const decoder = new TextDecoder();

@@ -1,5 +1,6 @@
 // The chat page: wires the message box, the conversation and the server together.
-import { ApiError, servedModel, streamChat } from './api';
+import { ApiError, servedModel, streamChat, type ChatResult } from './api';
+import { History } from './history';
 import { errorView, MessageView } from './message_view';
 import { loadMessages, loadSettings, saveMessages, saveSettings, type StoredMessage } from './store';
 import { setUpTheme } from './theme';
@@ -19,14 +20,15 @@ const stopButton = byId<HTMLButtonElement>('stop');
 const status = byId<HTMLParagraphElement>('status');
 
 const examples = [
-  'What does "abyss" mean?',
-  'What is 7 + 12?',
-  'What is another word for happy?',
-  'How do you spell necessary?',
+  'What is 7 + 5?',
+  'What is the opposite of hot?',
+  'What day comes after Monday?',
+  'Tell me a short story about a rabbit.',
 ];
 
 let messages: StoredMessage[] = loadMessages();
 const settings = loadSettings();
+const memory = new History();
 let running: AbortController | null = null;
 
 // ---- Scrolling: stay at the end, unless the person has scrolled up to read ----
@@ -65,6 +67,7 @@ function send(text: string): void {
   if (running || text.trim() === '') return;
   const message: StoredMessage = { role: 'user', content: text.trim() };
   messages.push(message);
+  saveMessages(messages); // a reload while the answer comes keeps the question
   input.value = '';
   fitInput();
   following = true;
@@ -73,12 +76,15 @@ function send(text: string): void {
   void answer();
 }
 
-function noteOf(tokens: number, seconds: number, end: string): string {
+function noteOf(result: ChatResult & { trimmed: boolean }, longest: number, seconds: number): string {
+  const tokens = result.completionTokens;
   const parts: string[] = [];
   if (tokens > 0) parts.push(`${tokens} tokens`);
   if (tokens > 1 && seconds > 0) parts.push(`${Math.round(tokens / seconds)} tokens/s`);
-  if (end === 'length') parts.push('reached the longest answer');
-  if (end === 'stopped') parts.push('stopped');
+  if (result.finishReason === 'length') {
+    parts.push(tokens < longest ? 'the model can hold no more' : 'reached the longest answer');
+  }
+  if (result.trimmed) parts.push('the oldest messages no longer fit and were left out');
   return parts.join(' · ');
 }
 
@@ -89,7 +95,8 @@ async function answer(): Promise<void> {
   const reply: StoredMessage = { role: 'assistant', content: '' };
   const view = new MessageView(reply);
   view.busy = true;
-  const history = conversation.map(({ role, content }) => ({ role, content }));
+  const longest = settings.maxTokens;
+  const said = conversation.map(({ role, content }) => ({ role, content }));
   conversation.push(reply);
   add(view.element);
   refresh();
@@ -97,17 +104,19 @@ async function answer(): Promise<void> {
   const started = performance.now();
   let failure: unknown = null;
   try {
-    const result = await streamChat(history, {
-      temperature: settings.temperature,
-      maxTokens: settings.maxTokens,
-      signal: controller.signal,
-      onText: (text) => view.append(text, follow),
-    });
-    view.setNote(noteOf(result.completionTokens, (performance.now() - started) / 1000, result.finishReason));
+    const result = await memory.send(said, longest, (fitting) =>
+      streamChat(fitting, {
+        temperature: settings.temperature,
+        maxTokens: longest,
+        signal: controller.signal,
+        onText: (text) => view.append(text, follow),
+      }),
+    );
+    view.setNote(noteOf(result, longest, (performance.now() - started) / 1000));
     status.textContent = 'Answer complete';
   } catch (error) {
     if (controller.signal.aborted) {
-      view.setNote(noteOf(0, 0, 'stopped'));
+      view.setNote('stopped');
       status.textContent = 'Stopped';
     } else {
       failure = error;
@@ -222,11 +231,16 @@ for (const text of examples) {
 
 setUpTheme(byId<HTMLButtonElement>('theme'));
 for (const message of messages) list.append(new MessageView(message).element);
+if (messages[messages.length - 1]?.role === 'user') {
+  const ask = { label: 'Ask again', run: () => void answer() };
+  add(errorView('This page was closed before the answer was complete.', [ask]));
+}
 refresh();
 follow();
 input.focus();
 servedModel()
-  .then((name) => {
+  .then(({ name, contextTokens }) => {
+    memory.setContext(contextTokens);
     byId<HTMLSpanElement>('model').textContent = name;
     document.title = `Hadal · ${name}`;
   })

@@ -10,15 +10,16 @@ using base::Json;
 
 namespace {
 
-constexpr size_t kMaxStops = 16;
-constexpr size_t kMaxStopBytes = 1024;
+using engine::kMaxStopBytes;
+using engine::kMaxStops;
 
 void add_stop(const Json& value, const std::string& path, std::vector<std::string>& stops) {
   if (!value.is_string()) throw wrong_type(path, "string", value);
   const auto& stop = value.get_ref<const std::string&>();
   if (stop.empty()) throw bad_value(path, "a stop string must not be empty");
   if (stop.size() > kMaxStopBytes)
-    throw bad_value(path, fmt::format("a stop string is over {} bytes", kMaxStopBytes));
+    throw bad_value(path,
+                    fmt::format("a string of {} bytes; at most {} are allowed", stop.size(), kMaxStopBytes));
   stops.push_back(stop);
 }
 
@@ -105,8 +106,16 @@ void refuse_unsupported(const Fields& fields) {
     if (type != "text")
       refuse("response_format.type", fmt::format("\"{}\" is not supported; use \"text\"", type));
   }
-  fields.number("frequency_penalty", -2, 2);
-  fields.number("presence_penalty", -2, 2);
+  for (const char* name : {"frequency_penalty", "presence_penalty"}) {
+    if (fields.number(name, -2, 2).value_or(0) != 0)
+      refuse(name, "this server does not have it; leave it out or give 0 (repetition_penalty is here)");
+  }
+  if (const Json* bias = fields.find("logit_bias")) {
+    if (!bias->is_object()) throw wrong_type("logit_bias", "object", *bias);
+    if (!bias->empty()) refuse("logit_bias", "this server does not have it; leave it out or give {}");
+  }
+  if (fields.integer("best_of", 1, 128).value_or(1) != 1)
+    refuse("best_of", "this server makes one answer per request");
 }
 
 }  // namespace hadal::serve::api

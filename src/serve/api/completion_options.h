@@ -22,9 +22,9 @@ inline constexpr int kDefaultMaxTokens = 4096;
 // Throws ApiError. Beyond OpenAI's fields: top_k, min_p, repetition_penalty.
 CompletionOptions read_completion_options(const Fields& fields);
 
-// Refuses what would change the answer's meaning and is not there yet (n > 1, tools, logprobs, JSON mode),
-// rather than ignoring it. frequency_penalty and presence_penalty are checked and, as in DeepSeek's API, have
-// no effect.
+// Refuses what would change the answer and is not there yet (n and best_of > 1, tools, logprobs, JSON mode,
+// logit_bias, frequency_penalty, presence_penalty), rather than ignoring it. Values that change nothing are
+// let pass.
 void refuse_unsupported(const Fields& fields);
 
 }  // namespace hadal::serve::api

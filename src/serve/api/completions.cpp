@@ -15,6 +15,14 @@ using base::Json;
 
 namespace {
 
+// `number` is an integer. Those past 2^63 are unsigned ones: as signed they would pass for negative.
+bool is_token_id(const Json& number) {
+  constexpr auto kLast = std::numeric_limits<text::TokenId>::max();
+  if (number.is_number_unsigned()) return number.get<uint64_t>() <= uint64_t{kLast};
+  const auto id = number.get<int64_t>();
+  return id >= 0 && id <= kLast;
+}
+
 void read_prompt(const Json& prompt, TextRequest& request) {
   if (prompt.is_string()) {
     request.prompt = prompt.get<std::string>();
@@ -32,11 +40,8 @@ void read_prompt(const Json& prompt, TextRequest& request) {
     if (prompt[i].is_string()) throw bad_value(path, "this server answers one prompt per request");
     if (!prompt[i].is_number_integer()) throw wrong_type(path, "token id", prompt[i]);
     // Whether the vocabulary has it is for the engine to say; here it must fit its type.
-    const auto id = prompt[i].get<int64_t>();
-    if (id < 0 || id > std::numeric_limits<text::TokenId>::max()) {
-      throw bad_value(path, fmt::format("{} is not a token id", id));
-    }
-    request.tokens.push_back(static_cast<text::TokenId>(id));
+    if (!is_token_id(prompt[i])) throw bad_value(path, prompt[i].dump() + " is not a token id");
+    request.tokens.push_back(prompt[i].get<text::TokenId>());
   }
 }
 

@@ -240,10 +240,10 @@ class Builder {
   }
 
   std::string tokenizer(const std::string& inputs) {
-    const std::string key = hash_of(fmt::format(
-        "{}\n{}\n{}\n{}\n{}\n{}\n{}{}", kTokenizerVersion, kDialogueVersion, inputs, recipe_.vocab_size,
-        recipe_.tokenizer_megabytes, recipe_.dialogues.words, recipe_.dialogues.held_out,
-        has_dialogues() ? "" : "\nno dialogues"));
+    const std::string key =
+        hash_of(fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}{}", kTokenizerVersion, kDialogueVersion, inputs,
+                            recipe_.vocab_size, recipe_.tokenizer_megabytes, recipe_.dialogues.words,
+                            recipe_.dialogues.held_out, has_dialogues() ? "" : "\nno dialogues"));
     stage("tokenizer", key, {out("tokenizer.json")}, [&] {
       const std::vector<Document> train = read_documents(path("train.docs"));
       std::vector<std::string> spoken;
