@@ -1,5 +1,4 @@
-// A small deterministic generator (xoshiro256**, Blackman and Vigna 2018; seeded by splitmix64). Its four
-// words of state can be saved and restored, so that a resumed run draws the same numbers.
+// A small deterministic generator (xoshiro256**, Blackman and Vigna 2018; seeded by splitmix64).
 #pragma once
 
 #include <array>
@@ -48,9 +47,6 @@ class Random {
     const double v = uniform();
     return std::sqrt(-2.0 * std::log(u)) * std::cos(6.283185307179586 * v);
   }
-
-  const std::array<uint64_t, 4>& state() const { return state_; }
-  void set_state(const std::array<uint64_t, 4>& state) { state_ = state; }
 
  private:
   static uint64_t rotate(uint64_t x, int k) { return (x << k) | (x >> (64 - k)); }

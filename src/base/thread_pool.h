@@ -39,6 +39,8 @@ class ThreadPool {
 
 // Threads that a command uses unless told otherwise: the processors this process may run on.
 int default_thread_count();
+// What a --threads flag asks for: 0 means default_thread_count().
+inline int thread_count(int asked) { return asked > 0 ? asked : default_thread_count(); }
 
 // Splits [0, n) into at most one contiguous range per chunk of `grain` and runs fn(begin, end).
 template <typename Fn>

@@ -30,7 +30,7 @@ std::vector<int> thread_counts(int most) {
 }
 
 void run_limits(const LimitsOptions& options) {
-  const int most = options.threads > 0 ? options.threads : base::default_thread_count();
+  const int most = base::thread_count(options.threads);
   if (!options.json) {
     fmt::print("instruction set {} ({} processors)\n", kernels::simd_name(), base::default_thread_count());
     fmt::print("{:>7}  {:>18}  {:>10}  {:>10}\n", "threads", "FP32 FMA GFLOP/s", "read GB/s", "copy GB/s");

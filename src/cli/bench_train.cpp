@@ -64,7 +64,7 @@ double median(std::vector<double> values) {
 }
 
 void bench_train(const Options& options) {
-  const int threads = options.threads > 0 ? options.threads : base::default_thread_count();
+  const int threads = base::thread_count(options.threads);
   base::keep_freed_memory();
   base::ThreadPool pool(threads);
   const auto model = model::Transformer::create(bench_config(), 1, 0.02);

@@ -26,6 +26,9 @@ void add_bench(CLI::App& app);
 // Subcommands of `bench` that have files of their own.
 void add_bench_train(CLI::App& bench);
 
+// --threads N, 0 (the default) meaning every processor that this process may use.
+void add_threads_option(CLI::App& command, int& threads);
+
 // Exit statuses: what scripts rely on.
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;

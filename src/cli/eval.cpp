@@ -45,7 +45,7 @@ void run_bpb(const BpbOptions& o) {
     throw_error(ErrorCode::kBadInput,
                 "[eval] --window {}: {} has {} positions; take a window of at most that", o.window, o.model,
                 positions);
-  base::ThreadPool pool(o.threads > 0 ? o.threads : base::default_thread_count());
+  base::ThreadPool pool(base::thread_count(o.threads));
   eval::BitsPerByteOptions options;
   options.window_tokens = o.window > 0 ? o.window : std::min<int64_t>(positions, 512);
   options.stride_tokens = o.stride > 0 ? o.stride : std::max<int64_t>(1, options.window_tokens / 2);
@@ -95,7 +95,7 @@ void add_eval(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   bpb->add_option("--max-bytes", options->max_bytes, "only the beginning of the text")
       ->check(CLI::PositiveNumber);
-  bpb->add_option("--threads", options->threads, "threads (0: every processor)")->check(CLI::Range(0, 1024));
+  add_threads_option(*bpb, options->threads);
   bpb->add_flag("--json", options->json, "print one JSON object");
   bpb->callback([options] { run_bpb(*options); });
 }

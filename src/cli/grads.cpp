@@ -1,5 +1,4 @@
 // hadal grads: the loss of a token sequence and its gradient for every weight, for comparison with autograd.
-#include "base/error.h"
 #include "base/thread_pool.h"
 #include "cli/command.h"
 #include "cli/token_file.h"
@@ -18,12 +17,11 @@ struct Flags {
 };
 
 void run(const Flags& flags) {
-  if (flags.threads < 0) throw_error(ErrorCode::kBadInput, "--threads {}: expected 0 or more", flags.threads);
   const auto model = model::Transformer::load(flags.model);
   const auto& config = model->config();
   const auto tokens = read_tokens(flags.tokens, config.vocab_size, 2,
                                   static_cast<size_t>(config.max_position_embeddings) + 1);
-  base::ThreadPool pool(flags.threads > 0 ? flags.threads : base::default_thread_count());
+  base::ThreadPool pool(base::thread_count(flags.threads));
   model->enable_gradients();
   const model::TokenBatch batch{1, static_cast<int64_t>(tokens.size()) - 1, tokens, {}};
   const auto result = model->forward_backward(batch, {}, pool);
@@ -50,9 +48,7 @@ void add_grads(CLI::App& app) {
   command->add_option("--model", flags->model, "a Hugging Face model directory")->required();
   command->add_option("--tokens", flags->tokens, "JSON array of at least two token ids")->required();
   command->add_option("--out", flags->out, "the safetensors file to write")->required();
-  command->add_option("--threads", flags->threads, "0: every processor of this process")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
+  add_threads_option(*command, flags->threads);
   command->callback([flags] { run(*flags); });
 }
 

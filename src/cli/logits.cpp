@@ -1,7 +1,6 @@
 // hadal logits: what the model says at every position, for comparison with other implementations.
 #include <cstring>
 
-#include "base/error.h"
 #include "base/thread_pool.h"
 #include "cli/command.h"
 #include "cli/token_file.h"
@@ -21,13 +20,12 @@ struct Flags {
 };
 
 void run(const Flags& flags) {
-  if (flags.threads < 0) throw_error(ErrorCode::kBadInput, "--threads {}: expected 0 or more", flags.threads);
   const auto model = engine::LoadedModel::load(flags.model);
   const auto& config = model->config();
   const auto tokens =
       read_tokens(flags.tokens, config.vocab_size, 1, static_cast<size_t>(config.max_position_embeddings));
   const auto count = static_cast<int64_t>(tokens.size());
-  base::ThreadPool pool(flags.threads > 0 ? flags.threads : base::default_thread_count());
+  base::ThreadPool pool(base::thread_count(flags.threads));
 
   tensor::Buffer logits(count * config.vocab_size);  // [tokens, vocab_size]
   tensor::Buffer mtp_logits;                         // [tokens - 1, vocab_size], where there is a module
@@ -69,9 +67,7 @@ void add_logits(CLI::App& app) {
   command->add_option("--tokens", flags->tokens, "JSON array of token ids")->required();
   command->add_option("--out", flags->out, "the safetensors file to write")->required();
   command->add_flag("--decode", flags->decode, "token by token through the KV cache instead of one prefill");
-  command->add_option("--threads", flags->threads, "0: every processor of this process")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
+  add_threads_option(*command, flags->threads);
   command->callback([flags] { run(*flags); });
 }
 

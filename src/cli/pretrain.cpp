@@ -28,9 +28,7 @@ void run(const Options& options) {
   trainer.run =
       options.run.empty() ? "runs/" + std::filesystem::path(options.recipe).stem().string() : options.run;
   trainer.resume = options.resume;
-  trainer.threads = options.threads > 0  ? options.threads
-                    : recipe.threads > 0 ? recipe.threads
-                                         : base::default_thread_count();
+  trainer.threads = base::thread_count(options.threads > 0 ? options.threads : recipe.threads);
   trainer.peak_flops_per_s = 1e9 * kernels::measure_fma_peak(trainer.threads);
   if (options.quiet) trainer.progress = train::ProgressLine::Mode::kQuiet;
   const train::Outcome outcome = train::pretrain(recipe, trainer);

@@ -1,5 +1,7 @@
 #include "cli/sampling_flags.h"
 
+#include "cli/command.h"
+
 namespace hadal::cli {
 
 engine::SamplingOptions SamplingFlags::get() const {
@@ -31,9 +33,7 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   command.add_option("--model", flags.model, "a Hugging Face model directory")->required();
-  command.add_option("--threads", flags.options.threads, "0: every processor of this process")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
+  add_threads_option(command, flags.options.threads);
   command
       .add_option("--context", flags.options.context_tokens,
                   "context in tokens; 0: the model's, at most 8192")

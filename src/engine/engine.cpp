@@ -154,8 +154,7 @@ std::unique_ptr<Engine> Engine::open(const std::string& model_directory, const E
   for (const auto name : {text::kBos, text::kEos, text::kPad, text::kUser, text::kAssistant}) {
     if (const auto id = context.tokenizer->find(name)) context.silent_tokens.push_back(*id);
   }
-  impl.pool = std::make_unique<base::ThreadPool>(options.threads > 0 ? options.threads
-                                                                     : base::default_thread_count());
+  impl.pool = std::make_unique<base::ThreadPool>(base::thread_count(options.threads));
   context.pool = impl.pool.get();
   impl.info = {last_part(model_directory),       config.architecture,
                context.context_tokens,           config.vocab_size,

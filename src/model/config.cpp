@@ -411,7 +411,7 @@ Json config_to_json(const ModelConfig& config) {
   return json;
 }
 
-int64_t ModelConfig::active_matmul_parameters() const {
+int64_t ModelConfig::active_layer_parameters(int64_t layer) const {
   const int64_t heads = num_attention_heads;
   const int64_t q_columns = heads * qk_head_dim();
   const int64_t query = q_lora_rank > 0 ? q_lora_rank * (hidden_size + q_columns) : hidden_size * q_columns;
@@ -422,11 +422,17 @@ int64_t ModelConfig::active_matmul_parameters() const {
   const int64_t dense_mlp = 3 * hidden_size * intermediate_size;
   const int64_t moe_mlp = 3 * hidden_size * moe_intermediate_size * (n_shared_experts + num_experts_per_tok) +
                           hidden_size * n_routed_experts;
+  return attention + (is_moe_layer(layer) ? moe_mlp : dense_mlp);
+}
+
+int64_t ModelConfig::active_matmul_parameters() const {
   int64_t total = vocab_size * hidden_size;  // lm_head, tied or not
-  for (int64_t layer = 0; layer < num_hidden_layers; ++layer) {
-    total += attention + (is_moe_layer(layer) ? moe_mlp : dense_mlp);
-  }
+  for (int64_t layer = 0; layer < num_hidden_layers; ++layer) total += active_layer_parameters(layer);
   return total;
+}
+
+int64_t ModelConfig::mtp_matmul_parameters() const {
+  return active_layer_parameters(num_hidden_layers) + 2 * hidden_size * hidden_size + vocab_size * hidden_size;
 }
 
 }  // namespace hadal::model

@@ -65,6 +65,11 @@ struct ModelConfig {
   // Weights that one token is multiplied with in the main model (embedding look-up and norms excluded): the N
   // of "6 N FLOP per trained token".
   int64_t active_matmul_parameters() const;
+  // What the MTP module adds to that while it is trained: its block, eh_proj, and the shared head once more.
+  int64_t mtp_matmul_parameters() const;
+
+ private:
+  int64_t active_layer_parameters(int64_t layer) const;
 };
 
 // Throws Error{kBadInput or kUnsupported} "[config] <where>: <key>: ..." for a missing, contradictory or

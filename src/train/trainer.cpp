@@ -1,9 +1,5 @@
 #include "train/trainer.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
 #include <optional>
@@ -11,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folder_lock.h"
 #include "base/log.h"
 #include "base/thread_pool.h"
 #include "ledger/run_cost.h"
@@ -31,28 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using base::Json;
-
-// Two trainers in one run directory would spoil each other's metrics: the second one is refused.
-class RunLock {
- public:
-  explicit RunLock(const std::string& run) {
-    std::error_code error;
-    fs::create_directories(run + "/checkpoints", error);
-    if (error) throw_error(ErrorCode::kIo, "[train] cannot create {}: {}", run, error.message());
-    fd_ = ::open((run + "/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd_ < 0) throw_error(ErrorCode::kIo, "[train] cannot write in {}", run);
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(fd_);
-      throw_error(ErrorCode::kBadInput, "[train] {}: another process trains here; choose another --out", run);
-    }
-  }
-  ~RunLock() { ::close(fd_); }
-  RunLock(const RunLock&) = delete;
-  RunLock& operator=(const RunLock&) = delete;
-
- private:
-  int fd_ = -1;
-};
 
 // The training text and the held-out text, with the tokenizer that cut them.
 struct Corpus {
@@ -120,7 +95,11 @@ class Trainer {
         progress_(options.progress) {}
 
   Outcome run() {
-    const RunLock lock(options_.run);
+    // Two trainers in one run directory would spoil each other's metrics: the second one is refused.
+    const base::FolderLock lock(options_.run, "train", "trains");
+    std::error_code error;
+    fs::create_directories(options_.run + "/checkpoints", error);
+    if (error) throw_error(ErrorCode::kIo, "[train] cannot create {}/checkpoints: {}", options_.run, error.message());
     const std::vector<std::string> checkpoints = list_checkpoints(options_.run);
     if (!options_.resume && !checkpoints.empty()) {
       throw_error(ErrorCode::kBadInput,
@@ -397,13 +376,7 @@ class Trainer {
 
 double flops_per_token(const model::ModelConfig& config, bool with_mtp) {
   int64_t weights = config.active_matmul_parameters();
-  if (with_mtp && config.num_nextn_predict_layers > 0) {
-    model::ModelConfig deeper = config;
-    deeper.num_hidden_layers += 1;
-    weights += deeper.active_matmul_parameters() - config.active_matmul_parameters();  // the module's block
-    weights += 2 * config.hidden_size * config.hidden_size;                            // eh_proj
-    weights += config.vocab_size * config.hidden_size;  // the shared head, used again
-  }
+  if (with_mtp && config.num_nextn_predict_layers > 0) weights += config.mtp_matmul_parameters();
   return 6.0 * static_cast<double>(weights);
 }
 

@@ -82,10 +82,4 @@ Dialogue DialogueMaker::make(uint64_t index, DialogueSide side) const {
   return dialogue;
 }
 
-std::vector<std::string_view> DialogueMaker::topics() {
-  std::vector<std::string_view> out;
-  for (const Topic& topic : dialogue_topics()) out.push_back(topic.name);
-  return out;
-}
-
 }  // namespace hadal::train::corpus

@@ -40,9 +40,6 @@ class DialogueMaker {
 
   Dialogue make(uint64_t index, DialogueSide side) const;
 
-  // The names of the kinds of questions, for the manifest and tests.
-  static std::vector<std::string_view> topics();
-
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

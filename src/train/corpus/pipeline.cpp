@@ -1,8 +1,6 @@
 #include "train/corpus/pipeline.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -12,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/folder_lock.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
@@ -61,36 +60,14 @@ std::string split_key(const Document& document) { return document.id.substr(docu
 
 std::string megabytes(int64_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }
 
-// Two builders in one folder would mix their stages: the second one is refused.
-class BuildLock {
- public:
-  explicit BuildLock(const fs::path& work) {
-    std::error_code error;
-    fs::create_directories(work, error);
-    if (error) throw_error(ErrorCode::kIo, "[corpus] cannot create {}: {}", work.string(), error.message());
-    fd_ = ::open((work / ".lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd_ < 0) throw_error(ErrorCode::kIo, "[corpus] cannot write in {}", work.string());
-    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-      ::close(fd_);
-      throw_error(ErrorCode::kBadInput, "[corpus] {}: another process builds here; choose another --out",
-                  work.string());
-    }
-  }
-  ~BuildLock() { ::close(fd_); }
-  BuildLock(const BuildLock&) = delete;
-  BuildLock& operator=(const BuildLock&) = delete;
-
- private:
-  int fd_ = -1;
-};
-
 class Builder {
  public:
   Builder(const DataRecipe& recipe, const BuildOptions& options)
       : recipe_(recipe), options_(options), output_(recipe.output), work_(output_ / "work") {}
 
   BuildResult run() {
-    const BuildLock lock(work_);
+    // Two builders in one folder would mix their stages: the second one is refused.
+    const base::FolderLock lock(work_.string(), "corpus", "builds");
     std::string keys;
     for (const Source& source : recipe_.sources) keys += extract(source);
     const std::string dedup_key = dedup(keys);
