@@ -246,7 +246,7 @@ void write_safetensors(const std::string& path, std::span<const TensorToWrite> t
     HADAL_CHECK(format != nullptr && format->from_float != nullptr);
     for (int64_t begin = 0; begin < count; begin += kChunk) {
       const int64_t n = std::min(kChunk, count - begin);
-      format->from_float(tensor.values + begin, n, converted.data());
+      format->from_float(tensor.values + begin, n, converted.data(), nullptr);
       file.write(std::span<const std::byte>(converted.data(),
                                             static_cast<size_t>(n) * tensor::dtype_bytes(tensor.dtype)));
     }

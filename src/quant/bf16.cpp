@@ -14,7 +14,7 @@ void bf16_to_float(const std::byte* bytes, int64_t count, float* out) {
   }
 }
 
-void bf16_from_float(const float* values, int64_t count, std::byte* bytes) {
+void bf16_from_float(const float* values, int64_t count, std::byte* bytes, const float* /*importance*/) {
   for (int64_t i = 0; i < count; ++i) {
     const uint16_t bits = tensor::float_to_bf16(values[i]);
     std::memcpy(bytes + 2 * i, &bits, 2);

@@ -8,6 +8,6 @@ namespace hadal::quant {
 
 // `bytes` holds `count` little-endian values and need not be aligned; `out` has room for `count`.
 void bf16_to_float(const std::byte* bytes, int64_t count, float* out);
-void bf16_from_float(const float* values, int64_t count, std::byte* bytes);
+void bf16_from_float(const float* values, int64_t count, std::byte* bytes, const float* importance = nullptr);
 
 }  // namespace hadal::quant

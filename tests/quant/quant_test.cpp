@@ -123,11 +123,14 @@ TEST(F16, EveryCodeByDefinition) {
 
 TEST(Registry, EveryWeightTypeHasOneRow) {
   for (const auto& format : weight_formats()) {
-    EXPECT_EQ(find_weight_format(format.dtype), &format);
-    const std::vector<std::byte> zero(8);
-    float value = 1;
-    format.to_float(zero.data(), 1, &value);
-    EXPECT_EQ(value, 0.0f) << format.name;
+    EXPECT_EQ(&weight_format(format.type), &format);
+    EXPECT_EQ(find_weight_format(format.name), &format);
+    if (format.dtype) EXPECT_EQ(find_weight_format(*format.dtype), &format);
+    if (format.gguf_type) EXPECT_EQ(find_gguf_format(*format.gguf_type), &format);
+    const std::vector<std::byte> zero(static_cast<size_t>(format.block_bytes));
+    std::vector<float> values(static_cast<size_t>(format.block_elements), 1.0f);
+    format.to_float(zero.data(), format.block_elements, values.data());
+    for (const float value : values) EXPECT_EQ(value, 0.0f) << format.name;
   }
   for (const auto type : {tensor::DType::kI32, tensor::DType::kI64, tensor::DType::kU8}) {
     EXPECT_EQ(find_weight_format(type), nullptr);
