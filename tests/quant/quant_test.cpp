@@ -125,8 +125,12 @@ TEST(Registry, EveryWeightTypeHasOneRow) {
   for (const auto& format : weight_formats()) {
     EXPECT_EQ(&weight_format(format.type), &format);
     EXPECT_EQ(find_weight_format(format.name), &format);
-    if (format.dtype) EXPECT_EQ(find_weight_format(*format.dtype), &format);
-    if (format.gguf_type) EXPECT_EQ(find_gguf_format(*format.gguf_type), &format);
+    if (format.dtype) {
+      EXPECT_EQ(find_weight_format(*format.dtype), &format);
+    }
+    if (format.gguf_type) {
+      EXPECT_EQ(find_gguf_format(*format.gguf_type), &format);
+    }
     const std::vector<std::byte> zero(static_cast<size_t>(format.block_bytes));
     std::vector<float> values(static_cast<size_t>(format.block_elements), 1.0f);
     format.to_float(zero.data(), format.block_elements, values.data());
