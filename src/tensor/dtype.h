@@ -17,6 +17,8 @@ bool parse_dtype(std::string_view name, DType& type);  // false: unknown name
 float bf16_to_float(uint16_t bits);
 uint16_t float_to_bf16(float value);  // round to nearest even; NaN stays NaN
 float f16_to_float(uint16_t bits);
-float e4m3_to_float(uint8_t bits);  // OCP E4M3FN: no infinities, 0x7F and 0xFF are NaN
+uint16_t float_to_f16(float value);  // round to nearest even; past 65504 infinity; NaN stays NaN
+float e4m3_to_float(uint8_t bits);   // OCP E4M3FN: no infinities, 0x7F and 0xFF are NaN
+uint8_t float_to_e4m3(float value);  // round to nearest even; past 448 the largest code; NaN stays NaN
 
 }  // namespace hadal::tensor

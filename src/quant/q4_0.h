@@ -1,0 +1,17 @@
+// Q4_0 of GGUF: 4.5 bits per weight. A block of 32 values in 18 bytes:
+//   [0] f16 d   [2] q[16]: value j in the low half of q[j], value j + 16 in the high half
+//   value = d * (q - 8)
+// Source: ggml's block layout, as its files have it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hadal::quant {
+
+inline constexpr int64_t kQ4_0Elements = 32, kQ4_0Bytes = 18;
+
+// `count` values, whole blocks; `bytes` need not be aligned.
+void q4_0_to_float(const std::byte* bytes, int64_t count, float* out);
+
+}  // namespace hadal::quant

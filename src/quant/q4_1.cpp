@@ -1,0 +1,20 @@
+#include "quant/q4_1.h"
+
+#include "quant/block_bytes.h"
+
+namespace hadal::quant {
+
+void q4_1_to_float(const std::byte* bytes, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; i += kQ4_1Elements, bytes += kQ4_1Bytes) {
+    float* y = out + i;
+    const float d = load_f16(bytes);
+    const float m = load_f16(bytes + 2);
+    for (int j = 0; j < 16; ++j) {
+      const int q = load_u8(bytes + 4 + j);
+      y[j] = d * static_cast<float>(q & 15) + m;
+      y[j + 16] = d * static_cast<float>(q >> 4) + m;
+    }
+  }
+}
+
+}  // namespace hadal::quant

@@ -1,0 +1,17 @@
+// Q4_1 of GGUF: 5 bits per weight. A block of 32 values in 20 bytes:
+//   [0] f16 d   [2] f16 m   [4] q[16]: value j in the low half of q[j], value j + 16 in the high half
+//   value = d * q + m
+// Source: ggml's block layout, as its files have it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hadal::quant {
+
+inline constexpr int64_t kQ4_1Elements = 32, kQ4_1Bytes = 20;
+
+// `count` values, whole blocks; `bytes` need not be aligned.
+void q4_1_to_float(const std::byte* bytes, int64_t count, float* out);
+
+}  // namespace hadal::quant
