@@ -22,6 +22,7 @@ void add_chat(CLI::App& app);
 void add_serve(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_grads(CLI::App& app);
+void add_pull(CLI::App& app);
 void add_bench(CLI::App& app);
 // Subcommands of `bench` that have files of their own.
 void add_bench_train(CLI::App& bench);
