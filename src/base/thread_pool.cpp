@@ -5,9 +5,11 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -52,10 +54,17 @@ struct ThreadPool::State {
   std::atomic<bool> stop{false};
   std::mutex mutex;
   std::condition_variable wake;
+  std::exception_ptr failure;  // the job's first; under the mutex until the job is over
 
   void take_tasks(int worker) {
-    for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-      callback(context, task, worker);
+    try {
+      for (int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
+        callback(context, task, worker);
+      }
+    } catch (...) {
+      next.store(tasks);  // nobody begins another task
+      std::lock_guard lock(mutex);
+      if (!failure) failure = std::current_exception();
     }
   }
 
@@ -142,6 +151,7 @@ void ThreadPool::run_raw(int64_t tasks, Callback callback, void* context) {
     else
       std::this_thread::yield();
   }
+  if (state_->failure) std::rethrow_exception(std::exchange(state_->failure, nullptr));
 }
 
 int default_thread_count() {

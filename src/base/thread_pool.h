@@ -20,7 +20,9 @@ class ThreadPool {
   int size() const;
 
   // Calls fn(task, worker) once for every task in [0, tasks), worker in [0, size()), and returns when all are
-  // done. One caller at a time; fn must not throw and must not call run() on the same pool.
+  // done. One caller at a time; fn must not call run() on the same pool.
+  // When fn throws, tasks that have not begun are skipped, those that run are waited for, and the exception
+  // that came first is thrown here again. The pool stays usable; what the tasks wrote is then incomplete.
   template <typename Fn>
   void run(int64_t tasks, Fn&& fn) {
     using Plain = std::remove_reference_t<Fn>;

@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <new>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -80,6 +82,68 @@ TEST(ThreadPoolTest, ResultsWrittenByWorkersAreSeenByTheCaller) {
       for (int64_t i = begin; i < end; ++i) values[static_cast<size_t>(i)] = static_cast<double>(i + round);
     });
     for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], static_cast<double>(i) + round);
+  }
+}
+
+// Memory that runs out in a task must not end the process: the caller hears of it, and the pool goes on.
+TEST(ThreadPoolTest, AnExceptionOfATaskReachesTheCaller) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int round = 0; round < 200; ++round) {
+      const int64_t bad = round % 64;
+      std::vector<std::atomic<int>> runs(64);
+      EXPECT_THROW(pool.run(64,
+                            [&](int64_t task, int) {
+                              runs[static_cast<size_t>(task)].fetch_add(1);
+                              if (task == bad) throw std::bad_alloc();
+                            }),
+                   std::bad_alloc);
+      EXPECT_EQ(runs[static_cast<size_t>(bad)].load(), 1);
+      for (const std::atomic<int>& count : runs) EXPECT_LE(count.load(), 1);
+      std::atomic<int> after{0};
+      EXPECT_NO_THROW(pool.run(64, [&](int64_t, int) { after.fetch_add(1); }));
+      ASSERT_EQ(after.load(), 64);
+    }
+  }
+}
+
+TEST(ThreadPoolTest, OfManyExceptionsOneIsThrown) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 200; ++round) {
+    std::atomic<int> thrown{0};
+    try {
+      pool.run(100, [&](int64_t task, int) {
+        thrown.fetch_add(1);
+        throw_error(ErrorCode::kResource, "task {}", task);
+      });
+      FAIL() << "nothing was thrown";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.code(), ErrorCode::kResource);
+      EXPECT_EQ(std::string(e.what()).substr(0, 5), "task ");
+    }
+    EXPECT_GE(thrown.load(), 1);
+    EXPECT_LE(thrown.load(), 4);  // a thread that threw takes no other task
+  }
+}
+
+// The tasks that run when another one throws are waited for: they may write into the caller's memory.
+TEST(ThreadPoolTest, RunningTasksEndBeforeAnExceptionIsThrown) {
+  ThreadPool pool(2);
+  for (int round = 0; round < 20; ++round) {
+    std::atomic<bool> began{false};
+    std::atomic<bool> ended{false};
+    EXPECT_THROW(pool.run(2,
+                          [&](int64_t task, int) {
+                            if (task == 0) {
+                              began.store(true);
+                              std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                              ended.store(true);
+                            } else {
+                              throw std::bad_alloc();
+                            }
+                          }),
+                 std::bad_alloc);
+    EXPECT_EQ(began.load(), ended.load());
   }
 }
 
