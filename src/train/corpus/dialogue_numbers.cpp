@@ -12,21 +12,40 @@ std::string str(int value) { return std::to_string(value); }
 // Numbers that a question uses: mostly small ones, which can be learnt; some up to 100.
 int operand(const TopicContext& context) {
   const double size = context.random.uniform();
-  return size < 0.6 ? context.between(0, 10) : size < 0.88 ? context.between(0, 20) : context.between(0, 99);
+  return size < 0.4 ? context.between(0, 10) : size < 0.55 ? context.between(0, 20) : context.between(0, 99);
 }
 
 uint64_t fact(int kind, int a, int b) {
   return static_cast<uint64_t>(kind) * 1000003u + static_cast<uint64_t>(a) * 1009u + static_cast<uint64_t>(b);
 }
 
-// Draws two operands until the pair belongs to this side. Addition of b and a is the same fact as of a and b.
-std::pair<int, int> operands(const TopicContext& context, int kind, bool ordered) {
-  while (true) {
-    const int a = operand(context);
-    const int b = operand(context);
-    if (context.on_this_side(ordered ? fact(kind, a, b) : fact(kind, std::min(a, b), std::max(a, b))))
-      return {a, b};
-  }
+// Whether the sum belongs to the side that speaks. That of b and a is the same fact as that of a and b.
+bool sum_on_this_side(const TopicContext& context, int a, int b) {
+  if (is_table_sum(a, b)) return context.side == DialogueSide::kTrain;
+  return context.on_this_side(fact(1, std::min(a, b), std::max(a, b)));
+}
+
+// The tens and the ones apart, for all but the table's sums: too many to know by heart, easy in small steps.
+std::string worked_sum(int a, int b) {
+  const std::string whole = fill("{} + {} = {}.", {str(a), str(b), str(a + b)});
+  if (is_table_sum(a, b)) return whole;
+  const int ones = a % 10 + b % 10;
+  const int tens = a - a % 10 + b - b % 10;
+  std::string out;
+  if (a >= 10 && b >= 10) out += fill("{} + {} = {}, ", {str(a - a % 10), str(b - b % 10), str(tens)});
+  out += fill("{} + {} = {}, ", {str(a % 10), str(b % 10), str(ones)});
+  out += fill("{} + {} = {}. So ", {str(tens), str(ones), str(tens + ones)});
+  return out + whole;
+}
+
+// First the tens, then the ones are taken away.
+std::string worked_difference(int a, int b) {
+  const std::string whole = fill("{} - {} = {}.", {str(a), str(b), str(a - b)});
+  if (a <= 20 || b <= 10 || b % 10 == 0) return whole;
+  const int rest = a - (b - b % 10);
+  return fill("{} - {} = {}, {} - {} = {}. So ",
+              {str(a), str(b - b % 10), str(rest), str(rest), str(b % 10), str(a - b)}) +
+         whole;
 }
 
 constexpr std::string_view kNames[] = {"Tom", "Anna", "Ben",   "Lucy", "Sam",  "Mary", "Jack", "Emma",
@@ -36,6 +55,8 @@ constexpr std::string_view kThings[] = {"apples", "books", "coins",  "pens", "eg
                                         "nuts",   "cards", "shells", "toys"};
 
 }  // namespace
+
+bool is_table_sum(int a, int b) { return (a < 10 && b < 10) || a % 10 == 0 || b % 10 == 0 || a + b <= 20; }
 
 std::string number_in_words(int number) {
   static constexpr std::string_view kSmall[] = {"zero",    "one",     "two",       "three",    "four",
@@ -57,30 +78,31 @@ std::string number_in_words(int number) {
 }
 
 std::vector<Turn> ask_sum(const TopicContext& context) {
-  const auto [a, b] = operands(context, 1, false);
-  const std::string answer = fill("{} + {} = {}.", {str(a), str(b), str(a + b)});
+  const int a = operand(context);
+  const int b = operand(context);
+  if (!sum_on_this_side(context, a, b)) return {};
   std::vector<Turn> turns = {
       {fill(context.pick({"What is {} + {}?", "What is {} plus {}?", "How much is {} and {}?",
                           "Add {} and {}.", "{} + {} = ?", "What is the sum of {} and {}?",
                           "Calculate {} + {}.", "How much is {} + {}?"}),
             {str(a), str(b)}),
-       answer}};
-  if (context.chance(0.15)) {
-    const int c = context.between(1, 5);
-    if (context.on_this_side(fact(1, std::min(c, a + b), std::max(c, a + b))))
-      turns.push_back({fill(context.pick({"Now add {}.", "And if you add {}?", "Plus {}?"}), {str(c)}),
-                       fill("{} + {} = {}.", {str(a + b), str(c), str(a + b + c)})});
-  }
+       worked_sum(a, b)}};
+  const int c = context.between(1, 9);
+  if (context.chance(0.15) && sum_on_this_side(context, a + b, c))
+    turns.push_back({fill(context.pick({"Now add {}.", "And if you add {}?", "Plus {}?"}), {str(c)}),
+                     worked_sum(a + b, c)});
   return turns;
 }
 
 std::vector<Turn> ask_difference(const TopicContext& context) {
-  auto [a, b] = operands(context, 2, false);
+  int a = operand(context);
+  int b = operand(context);
   if (a < b) std::swap(a, b);
+  if (!context.on_this_side(fact(2, b, a))) return {};
   return {{fill(context.pick({"What is {} - {}?", "What is {} minus {}?", "{} - {} = ?", "Calculate {} - {}.",
                               "How much is {} - {}?", "How much is {} minus {}?"}),
                 {str(a), str(b)}),
-           fill("{} - {} = {}.", {str(a), str(b), str(a - b)})}};
+           worked_difference(a, b)}};
 }
 
 std::vector<Turn> ask_product(const TopicContext& context) {
@@ -103,33 +125,30 @@ std::vector<Turn> ask_product(const TopicContext& context) {
 std::vector<Turn> ask_word_problem(const TopicContext& context) {
   const std::string name(context.one_of(std::span<const std::string_view>(kNames)));
   const std::string thing(context.one_of(std::span<const std::string_view>(kThings)));
-  auto [a, b] = operands(context, 1, false);
-  a = a % 20 + 2;
-  b = b % 20 + 2;
-  if (!context.on_this_side(fact(1, std::min(a, b), std::max(a, b)))) return {};
+  const int a = context.between(2, 21);
+  const int b = context.between(2, 21);
+  if (!sum_on_this_side(context, a, b)) return {};
   switch (context.random.below(4)) {
     case 0:
       return {{fill(context.pick({"{} has {} {} and gets {} more. How many {} does {} have now?",
                                   "{} had {} {} and found {} more. How many {} has {} now?",
                                   "{} has {} {} and buys {} more. How many {} does {} have?"}),
                     {name, str(a), thing, str(b), thing, name}),
-               fill("{} + {} = {}. {} has {} {}.", {str(a), str(b), str(a + b), name, str(a + b), thing})}};
+               worked_sum(a, b) + fill(" {} has {} {}.", {name, str(a + b), thing})}};
     case 1: {
       const int most = std::max(a, b);
       const int least = std::min(a, b);
       return {{fill(context.pick({"{} has {} {} and gives away {}. How many {} are left?",
                                   "{} had {} {} and lost {}. How many {} are left?"}),
                     {name, str(most), thing, str(least), thing}),
-               fill("{} - {} = {}. There are {} {} left.",
-                    {str(most), str(least), str(most - least), str(most - least), thing})}};
+               worked_difference(most, least) + fill(" There are {} {} left.", {str(most - least), thing})}};
     }
     case 2: {
       const std::string other(context.one_of(std::span<const std::string_view>(kNames)));
       if (other == name) return {};
-      return {
-          {fill("{} has {} {} and {} has {} {}. How many {} do they have together?",
-                {name, str(a), thing, other, str(b), thing, thing}),
-           fill("{} + {} = {}. Together they have {} {}.", {str(a), str(b), str(a + b), str(a + b), thing})}};
+      return {{fill("{} has {} {} and {} has {} {}. How many {} do they have together?",
+                    {name, str(a), thing, other, str(b), thing, thing}),
+               worked_sum(a, b) + fill(" Together they have {} {}.", {str(a + b), thing})}};
     }
     default: {
       const std::string other(context.one_of(std::span<const std::string_view>(kNames)));

@@ -12,6 +12,8 @@ constexpr std::string_view kPeople[] = {"Anna",  "Ben",  "Carla", "David", "Emma
 
 }  // namespace
 
+std::span<const std::string_view> dialogue_people() { return kPeople; }
+
 std::vector<Turn> greet(const TopicContext& context) {
   switch (context.random.below(4)) {
     case 0:
@@ -68,7 +70,7 @@ std::vector<Turn> ask_identity(const TopicContext& context) {
       return {{std::string(
                    context.pick({"How big are you?", "How large are you?", "How many parameters do you have?",
                                  "Are you a big model?", "Are you a large language model?"})),
-               "I am very small: I have about eight million parameters."}};
+               "I am very small: I have about six and a half million parameters."}};
     default:
       return {{std::string(context.pick({"Are you DeepSeek?", "Are you ChatGPT?", "Are you GPT?",
                                          "Are you Claude?", "What architecture do you have?"})),

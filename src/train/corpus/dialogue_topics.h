@@ -1,6 +1,6 @@
 // Topics of the dialogues: a topic makes one question and answer, or a short exchange that belongs together.
-// One row each in dialogue_topics.cpp; the makers are grouped in dialogue_words.cpp, dialogue_numbers.cpp,
-// dialogue_facts.cpp, dialogue_talk.cpp and dialogue_stories.cpp.
+// One row each in dialogue_topics.cpp; the makers are grouped in dialogue_words.cpp, dialogue_copy.cpp,
+// dialogue_numbers.cpp, dialogue_facts.cpp, dialogue_talk.cpp and dialogue_stories.cpp.
 #pragma once
 
 #include <initializer_list>
@@ -74,7 +74,15 @@ std::vector<Turn> ask_past(const TopicContext& context);
 std::vector<Turn> ask_comparative(const TopicContext& context);
 std::vector<Turn> ask_unknown_word(const TopicContext& context);
 std::vector<Turn> ask_alphabetical(const TopicContext& context);
+
+// dialogue_copy.cpp
 std::vector<Turn> ask_repeat(const TopicContext& context);
+std::vector<Turn> ask_echo(const TopicContext& context);
+std::vector<Turn> ask_position(const TopicContext& context);
+std::vector<Turn> ask_recall(const TopicContext& context);
+std::vector<Turn> ask_remember(const TopicContext& context);
+// "snoorfkee"; one of few syllables may be a real word by chance.
+std::string invented_word(const TopicContext& context, int least_syllables, int most_syllables);
 
 // dialogue_numbers.cpp
 std::vector<Turn> ask_sum(const TopicContext& context);
@@ -102,10 +110,15 @@ std::vector<Turn> ask_ability(const TopicContext& context);
 std::vector<Turn> ask_too_much(const TopicContext& context);
 std::vector<Turn> thank(const TopicContext& context);
 std::vector<Turn> introduce(const TopicContext& context);
+std::span<const std::string_view> dialogue_people();  // first names
 
 // dialogue_stories.cpp
 std::vector<Turn> tell_story(const TopicContext& context);
 
 std::string number_in_words(int number);  // 0..9999
+// Sums that have to be known by heart, because the longer ones are worked out with them: both below ten, or
+// one a multiple of ten, or together at most twenty. They are trained on always and never asked of the
+// held-out side.
+bool is_table_sum(int a, int b);
 
 }  // namespace hadal::train::corpus

@@ -99,26 +99,9 @@ constexpr Pair kPlurals[] = {
     {"bus", "buses"},       {"cat", "cats"},        {"dog", "dogs"},      {"book", "books"},
     {"tree", "trees"},      {"house", "houses"},    {"story", "stories"}, {"apple", "apples"}};
 
-// The meaning as a sentence that suits the part of speech.
-std::string meaning_sentence(const TopicContext& context, const LexiconEntry& entry) {
-  const std::string& word = entry.word;
-  switch (entry.pos) {
-    case PartOfSpeech::kNoun:
-      if (entry.countable && context.chance(0.6))
-        return capitalised(with_article(word)) + " is " + entry.meaning + ".";
-      return fill("The word \"{}\" means {}.", {word, entry.meaning});
-    case PartOfSpeech::kVerb:
-      if (context.chance(0.6)) return fill("To {} means to {}.", {word, entry.meaning});
-      return fill("The word \"{}\" means to {}.", {word, entry.meaning});
-    default:
-      if (context.chance(0.5)) return fill("{} means {}.", {capitalised(word), entry.meaning});
-      return fill("The word \"{}\" means {}.", {word, entry.meaning});
-  }
-}
-
 std::string letters_of(const std::string& word) {
   std::string out;
-  for (const char c : word) out += (out.empty() ? "" : "-") + std::string(1, c);
+  for (const char c : word) out += (out.empty() ? "" : " ") + std::string(1, c);
   return out;
 }
 
@@ -142,23 +125,34 @@ std::string regular_plural(const std::string& noun) {
 
 }  // namespace
 
+// The answer takes the word up in the form in which the question has it: "a river", "to run", or the word
+// with the same quotation marks. So it can be carried over as it stands.
 std::vector<Turn> ask_meaning(const TopicContext& context) {
-  const LexiconEntry& entry = context.lexicon.draw(context.random, context.side);
-  const std::string word = entry.word;
+  const LexiconEntry* drawn = &context.lexicon.draw(context.random, context.side);
+  if (!drawn->everyday) drawn = &context.lexicon.draw(context.random, context.side);  // what people ask for
+  const LexiconEntry& entry = *drawn;
+  const std::string& word = entry.word;
+  const bool verb = entry.pos == PartOfSpeech::kVerb;
   std::string question;
-  if (entry.countable && context.chance(0.4))
+  std::string answer;
+  if (entry.countable && context.chance(0.4)) {
     question = fill(
         context.pick({"What is {}?", "What is {}?", "Can you tell me what {} is?", "Tell me what {} is."}),
         {with_article(word)});
-  else if (entry.pos == PartOfSpeech::kVerb && context.chance(0.3))
+    answer = capitalised(with_article(word)) + " is " + entry.meaning + ".";
+  } else if (verb && context.chance(0.3)) {
     question = fill("What does it mean to {}?", {word});
-  else
-    question = fill(context.pick({"What does the word \"{}\" mean?", "What does {} mean?",
-                                  "What does \"{}\" mean?", "Define {}.", "Define the word \"{}\".",
-                                  "What is the meaning of {}?", "What is the meaning of the word \"{}\"?",
-                                  "Explain the word {}.", "Can you explain the word \"{}\"?"}),
-                    {word});
-  std::vector<Turn> turns = {{question, meaning_sentence(context, entry)}};
+    answer = fill("To {} means to {}.", {word, entry.meaning});
+  } else {
+    const std::string form = context.chance(0.3) ? quoted(word) : word;
+    question = fill(context.pick({"What does the word {} mean?", "What does {} mean?", "What does {} mean?",
+                                  "Define {}.", "Define the word {}.", "What is the meaning of {}?",
+                                  "What is the meaning of the word {}?", "Explain the word {}.",
+                                  "Can you explain the word {}?"}),
+                    {form});
+    answer = fill("The word {} means {}.", {form, (verb ? "to " : "") + entry.meaning});
+  }
+  std::vector<Turn> turns = {{question, answer}};
   if (!entry.examples.empty() && context.chance(0.2))
     turns.push_back({std::string(context.pick({"Can you use it in a sentence?", "Give me an example.",
                                                "Use it in a sentence.", "Can you give an example?"})),
@@ -174,11 +168,12 @@ std::vector<Turn> ask_synonym(const TopicContext& context) {
   for (int tries = 0; tries < 50; ++tries) {
     const LexiconEntry& entry = context.lexicon.draw(context.random, context.side);
     if (entry.synonyms.empty()) continue;
+    const std::string form = context.chance(0.25) ? quoted(entry.word) : entry.word;
     return {{fill(context.pick({"What is another word for {}?", "Give me a synonym of {}.",
-                                "What is a synonym for \"{}\"?", "Tell me a word that means the same as {}.",
-                                "What word means the same as \"{}\"?"}),
-                  {entry.word}),
-             fill("Another word for {} is {}.", {entry.word, entry.synonyms[0]})}};
+                                "What is a synonym for {}?", "Tell me a word that means the same as {}.",
+                                "What word means the same as {}?"}),
+                  {form}),
+             fill("Another word for {} is {}.", {form, entry.synonyms[0]})}};
   }
   return {};
 }
@@ -201,7 +196,8 @@ std::vector<Turn> ask_opposite(const TopicContext& context) {
     }
     if (word.empty()) return {};
   }
-  return {{fill(context.pick({"What is the opposite of {}?", "What is the opposite of \"{}\"?",
+  if (context.chance(0.2)) word = quoted(word);
+  return {{fill(context.pick({"What is the opposite of {}?", "What is the opposite of {}?",
                               "Tell me the opposite of {}.", "Give me an antonym of {}.",
                               "What word is the opposite of {}?"}),
                 {word}),
@@ -289,40 +285,46 @@ std::vector<Turn> ask_part_of_speech(const TopicContext& context) {
 }
 
 std::vector<Turn> ask_spelling(const TopicContext& context) {
-  const LexiconEntry& entry = context.lexicon.draw(context.random, context.side);
-  return {{fill(context.pick({"Spell the word \"{}\".", "How do you spell {}?", "How do you spell \"{}\"?",
-                              "Spell {}.", "Can you spell the word {}?", "Spell \"{}\" letter by letter."}),
-                {entry.word}),
-           fill("{} is spelled {}.", {capitalised(entry.word), letters_of(entry.word)})}};
+  const std::string& word = context.lexicon.draw(context.random, context.side).word;
+  if (context.chance(0.2))  // the other way round
+    return {{fill(context.pick(
+                      {"Which word is spelled {}?", "What word is {}?", "Put these letters together: {}"}),
+                  {letters_of(word)}),
+             fill("The letters {} spell the word {}.", {letters_of(word), word})}};
+  const std::string form = context.chance(0.25) ? quoted(word) : word;
+  return {{fill(context.pick({"Spell the word {}.", "How do you spell {}?", "Spell {}.", "Spell {}.",
+                              "Can you spell the word {}?", "Spell {} letter by letter."}),
+                {form}),
+           fill("The word {} is spelled {}.", {form, letters_of(word)})}};
 }
 
 std::vector<Turn> ask_letters(const TopicContext& context) {
-  const LexiconEntry& entry = context.lexicon.draw(context.random, context.side);
-  const std::string& word = entry.word;
+  const std::string& word = context.lexicon.draw(context.random, context.side).word;
+  const std::string form = context.chance(0.4) ? quoted(word) : word;
   switch (context.random.below(4)) {
     case 0:
-      return {
-          {fill(context.pick({"What is the first letter of \"{}\"?", "Which letter does \"{}\" begin with?",
-                              "What letter does the word {} start with?"}),
-                {word}),
-           fill("The first letter of {} is {}.", {quoted(word), word.substr(0, 1)})}};
+      return {{fill(context.pick({"What is the first letter of {}?", "Which letter does {} begin with?",
+                                  "What letter does the word {} start with?"}),
+                    {form}),
+               fill("The first letter of {} is {}.", {form, word.substr(0, 1)})}};
     case 1:
       return {
-          {fill(context.pick({"What is the last letter of \"{}\"?", "Which letter does \"{}\" end with?"}),
-                {word}),
-           fill("The last letter of {} is {}.", {quoted(word), word.substr(word.size() - 1)})}};
+          {fill(context.pick({"What is the last letter of {}?", "Which letter does {} end with?"}), {form}),
+           fill("The last letter of {} is {}.", {form, word.substr(word.size() - 1)})}};
     case 2:
-      return {{fill(context.pick({"How many letters are in the word \"{}\"?",
-                                  "How many letters does {} have?", "Count the letters of \"{}\"."}),
-                    {word}),
-               fill("{}: that is {} letters.", {letters_of(word), std::to_string(word.size())})}};
+      return {{fill(context.pick({"How many letters are in the word {}?", "How many letters does {} have?",
+                                  "Count the letters of {}."}),
+                    {form}),
+               fill("The word {} is spelled {}: that is {} letters.",
+                    {form, letters_of(word), std::to_string(word.size())})}};
     default: {
       const std::string letter(1, context.chance(0.5) ? word[context.random.below(word.size())]
                                                       : static_cast<char>('a' + context.between(0, 25)));
       const bool there = word.find(letter) != std::string::npos;
-      return {{fill("Is there the letter {} in the word \"{}\"?", {letter, word}),
-               there ? fill("Yes, there is the letter {} in {}.", {letter, letters_of(word)})
-                     : fill("No, there is no {} in {}.", {letter, letters_of(word)})}};
+      return {{fill("Is there the letter {} in the word {}?", {letter, form}),
+               fill(there ? "The word {} is spelled {}. Yes, there is the letter {}."
+                          : "The word {} is spelled {}. No, there is no letter {}.",
+                    {form, letters_of(word), letter})}};
     }
   }
 }
@@ -374,21 +376,14 @@ std::vector<Turn> ask_comparative(const TopicContext& context) {
 }
 
 std::vector<Turn> ask_unknown_word(const TopicContext& context) {
-  std::string word;
-  const int syllables = context.between(2, 3);
-  for (int i = 0; i < syllables; ++i)
-    word += std::string(context.pick(
-                {"bl", "gr", "z", "fl", "sn", "v", "qu", "tr", "w", "k", "sk", "m", "pl", "dr"})) +
-            std::string(context.pick({"a", "e", "i", "o", "u", "oo", "ee"})) +
-            std::string(context.pick({"", "b", "f", "g", "k", "m", "nk", "p", "rf", "x", "zz"}));
+  const std::string word = invented_word(context, 2, 3);
   if (context.lexicon.find(word) != nullptr) return {};
-  return {
-      {fill(context.pick({"What does the word \"{}\" mean?", "What does {} mean?", "What is a {}?",
-                          "Define {}.", "What is the meaning of {}?", "Use the word \"{}\" in a sentence."}),
-            {word}),
-       fill(context.pick(
-                {"I do not know the word \"{}\".", "I do not know the word \"{}\". Is it a real word?"}),
-            {word})}};
+  const std::string form = context.chance(0.4) ? quoted(word) : word;
+  return {{fill(context.pick({"What does the word {} mean?", "What does {} mean?", "What is a {}?",
+                              "Define {}.", "What is the meaning of {}?", "Use the word {} in a sentence."}),
+                {form}),
+           fill(context.pick({"I do not know the word {}.", "I do not know the word {}. Is it a real word?"}),
+                {form})}};
 }
 
 std::vector<Turn> ask_alphabetical(const TopicContext& context) {
@@ -405,26 +400,6 @@ std::vector<Turn> ask_alphabetical(const TopicContext& context) {
                               "Put in alphabetical order: {}."}),
                 {given}),
            "In alphabetical order: " + join_list(words) + "."}};
-}
-
-std::vector<Turn> ask_repeat(const TopicContext& context) {
-  const LexiconEntry& first = context.lexicon.draw(context.random, context.side);
-  std::string text;
-  switch (context.random.below(3)) {
-    case 0:
-      text = first.word;
-      break;
-    case 1:
-      text = first.word + " " + context.lexicon.draw(context.random, context.side).word;
-      break;
-    default:
-      if (first.examples.empty()) return {};
-      text = first.examples[0];
-  }
-  return {{fill(context.pick({"Repeat after me: {}", "Say: {}", "Please repeat: {}", "Say this: {}",
-                              "Write this: {}"}),
-                {text}),
-           text}};
 }
 
 }  // namespace hadal::train::corpus

@@ -71,6 +71,7 @@ DataRecipe load_data_recipe(const std::string& path, const std::vector<std::stri
   out.validation_fraction = bounded(data, "validation_fraction", out.validation_fraction, 0.0, 0.5);
   out.vocab_size = bounded_int(data, "vocab_size", out.vocab_size, 300, 1 << 20);
   out.tokenizer_megabytes = bounded_int(data, "tokenizer_megabytes", out.tokenizer_megabytes, 1, 1 << 20);
+  out.single_digits = data.get_bool("single_digits", out.single_digits);
 
   const base::TomlTable dedup = root.section("dedup");
   out.dedup.threshold = bounded(dedup, "threshold", out.dedup.threshold, 0.1, 1.0);

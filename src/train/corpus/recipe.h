@@ -40,6 +40,7 @@ struct DataRecipe {
   double validation_fraction = 0.01;  // of documents
   int64_t vocab_size = 4096;
   int64_t tokenizer_megabytes = 24;  // of text that the tokenizer learns from
+  bool single_digits = false;        // the tokenizer gets no token of two digits
   DedupOptions dedup;
   DialogueRecipe dialogues;
   std::vector<Source> sources;
