@@ -1,0 +1,159 @@
+// Cuts products into tasks of W's rows, and the FP32 path: a tile of rows is expanded into memory that stays
+// in the L2 cache and multiplied by gemm().
+#include "kernels/quant_gemm.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "kernels/gemm.h"
+
+namespace hadal::kernels {
+
+namespace {
+
+// Rows [row, row + rows) of W of one problem.
+struct Task {
+  int32_t problem;
+  int64_t row, rows;
+};
+
+// What a thread keeps between tasks.
+struct Scratch {
+  tensor::Buffer w;  // [tile rows, k]
+  tensor::Buffer x;  // [m, k], rows gathered
+};
+
+Scratch& thread_scratch() {
+  static thread_local Scratch scratch;
+  return scratch;
+}
+
+// Floats of an expanded tile of W: half of a small L2 cache.
+constexpr int64_t kTileFloats = 64 * 1024;
+// Rows of W that every kernel takes at a time.
+constexpr int64_t kPanelRows = 16;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t tile_rows(int64_t k) {
+  return std::max(kPanelRows, kTileFloats / std::max<int64_t>(1, k) / kPanelRows * kPanelRows);
+}
+
+void check(const QuantGemm& g) {
+  HADAL_CHECK(g.x != nullptr && g.x->values().cols == g.w.cols);
+  HADAL_CHECK(g.rows != nullptr || g.m <= g.x->values().rows);
+}
+
+// The rows of x that the problem reads, in its order, contiguous or gathered into scratch.
+tensor::ConstMatrix rows_of(const QuantGemm& g, Scratch& scratch) {
+  const tensor::ConstMatrix x = g.x->values();
+  if (g.rows == nullptr) return x.slice_rows(0, g.m);
+  bool consecutive = true;
+  for (int64_t i = 1; i < g.m; ++i) consecutive = consecutive && g.rows[i] == g.rows[0] + i;
+  if (consecutive) return x.slice_rows(g.rows[0], g.m);
+  scratch.x.resize(g.m * x.cols);
+  for (int64_t i = 0; i < g.m; ++i) {
+    std::copy_n(x.row(g.rows[i]), x.cols, scratch.x.data() + i * x.cols);
+  }
+  return tensor::matrix(static_cast<const float*>(scratch.x.data()), g.m, x.cols);
+}
+
+void float_task(const QuantGemm& g, int64_t row, int64_t rows) {
+  Scratch& scratch = thread_scratch();
+  const int64_t k = g.w.cols;
+  const tensor::ConstMatrix x = rows_of(g, scratch);
+  const int64_t tile = tile_rows(k);
+  for (int64_t j = row; j < row + rows; j += tile) {
+    const int64_t count = std::min(tile, row + rows - j);
+    scratch.w.resize(std::max(kTileFloats, tile * k));
+    for (int64_t r = 0; r < count; ++r) {
+      quant::row_to_float(g.w, j + r, 0, k, scratch.w.data() + r * k);
+    }
+    gemm(gemm_nt(x.data, x.stride, scratch.w.data(), k, g.y + j, g.y_row, g.m, count, k, g.accumulate));
+  }
+}
+
+void run_task(const QuantGemm& g, const Task& task, Precision /*precision*/) {
+  float_task(g, task.row, task.rows);
+}
+
+bool empty(const QuantGemm& g) { return g.m <= 0 || g.w.rows <= 0; }
+
+// Rough cycles: decoding W, then the multiply-adds.
+int64_t cost(const QuantGemm& g) { return g.w.rows * g.w.cols * (4 + g.m) / 32; }
+
+}  // namespace
+
+bool uses_int8(const quant::WeightFormat& format) {
+  using quant::WeightType;
+  switch (format.type) {
+    case WeightType::kF32:
+    case WeightType::kF16:
+    case WeightType::kBF16:
+    case WeightType::kFp8Block:
+      return false;
+    default:
+      return true;
+  }
+}
+
+void quant_gemm(const QuantGemm& g, Precision precision) {
+  check(g);
+  if (!empty(g)) run_task(g, {0, 0, g.w.rows}, precision);
+}
+
+void quant_gemm(std::span<const QuantGemm> problems, Precision precision, base::ThreadPool& pool) {
+  if (pool.size() == 1) {
+    for (const QuantGemm& g : problems) quant_gemm(g, precision);
+    return;
+  }
+  static thread_local std::vector<Task> tasks;
+  tasks.clear();
+  int64_t total = 0;
+  for (const QuantGemm& g : problems) {
+    check(g);
+    if (!empty(g)) total += cost(g);
+  }
+  // Small enough that no thread waits long for the last one, large enough to pay for handing out.
+  constexpr int64_t kTasksPerThread = 12;
+  constexpr int64_t kLeastCycles = 10000;
+  const int64_t target = std::max(kLeastCycles, total / (pool.size() * kTasksPerThread));
+  for (size_t i = 0; i < problems.size(); ++i) {
+    const QuantGemm& g = problems[i];
+    if (empty(g)) continue;
+    const int64_t panels = ceil_div(g.w.rows, kPanelRows);
+    const int64_t pieces = std::clamp<int64_t>(ceil_div(cost(g), target), 1, panels);
+    for (int64_t p = 0; p < pieces; ++p) {
+      const int64_t begin = panels * p / pieces * kPanelRows;
+      const int64_t end = std::min(g.w.rows, panels * (p + 1) / pieces * kPanelRows);
+      tasks.push_back({static_cast<int32_t>(i), begin, end - begin});
+    }
+  }
+  const std::vector<Task>& list = tasks;  // this thread's, also when another thread reads it
+  pool.run(static_cast<int64_t>(list.size()), [&](int64_t i, int) {
+    const Task& task = list[static_cast<size_t>(i)];
+    run_task(problems[static_cast<size_t>(task.problem)], task, precision);
+  });
+}
+
+void quant_gemm_transposed(const QuantGemmTransposed& g) {
+  const int64_t n = g.w.rows;
+  if (g.m <= 0 || g.w.cols <= 0) return;
+  Scratch& scratch = thread_scratch();
+  // Columns are cut, never the sum over n.
+  const int64_t unit = std::max<int64_t>(kPanelRows, n > 0 ? g.w.format->block_elements : 1);
+  const int64_t wide = std::max(unit, kTileFloats / std::max<int64_t>(1, n) / unit * unit);
+  for (int64_t c = 0; c < g.w.cols; c += wide) {
+    const int64_t count = std::min(wide, g.w.cols - c);
+    scratch.w.resize(std::max(kTileFloats, n * count));
+    for (int64_t r = 0; r < n; ++r) quant::row_to_float(g.w, r, c, count, scratch.w.data() + r * count);
+    gemm(gemm_nn(g.x, g.x_row, scratch.w.data(), count, g.y + c, g.y_row, g.m, count, n, g.accumulate));
+  }
+}
+
+void quant_gemm_transposed(std::span<const QuantGemmTransposed> problems, base::ThreadPool& pool) {
+  pool.run(static_cast<int64_t>(problems.size()),
+           [&](int64_t i, int) { quant_gemm_transposed(problems[static_cast<size_t>(i)]); });
+}
+
+}  // namespace hadal::kernels
