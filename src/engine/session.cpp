@@ -47,7 +47,7 @@ struct Session::Impl {
 
   std::shared_ptr<const LoadedModel> model;
   const model::ModelConfig& config;
-  model::MlaConstants constants;
+  model::AttentionConstants constants;
   int64_t context_tokens;
   base::ThreadPool& pool;
   int64_t position = 0;

@@ -1,4 +1,4 @@
-// The hyper-parameters of a DeepSeek V2 or V3 model, under the names of Hugging Face's config.json.
+// The hyper-parameters of a model, under the names of Hugging Face's config.json.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,9 @@
 
 namespace hadal::model {
 
+// MLA with the DeepSeek family's fields, or grouped-query attention (Ainslie et al. 2023) of the dense
+// families.
+enum class AttentionKind { kMla, kGqa };
 enum class ScoringFunc { kSoftmax, kSigmoid };
 // greedy: plain top-k. group_limited_greedy: groups ranked by their best score (V2). noaux_tc: groups ranked
 // by the sum of their two best biased scores, selection by biased scores (V3).
@@ -24,9 +27,17 @@ struct YarnScaling {  // config.json rope_scaling with type "yarn"
   double mscale_all_dim = 0;
 };
 
+struct Llama3Scaling {  // config.json rope_scaling with type "llama3"
+  double factor = 1;
+  double low_freq_factor = 1;
+  double high_freq_factor = 4;
+  int64_t original_max_position_embeddings = 8192;
+};
+
 struct ModelConfig {
-  std::string architecture;  // "DeepseekV2ForCausalLM" or "DeepseekV3ForCausalLM"
-  std::string model_type;    // "deepseek_v2" or "deepseek_v3"
+  std::string architecture;  // "DeepseekV3ForCausalLM", "Qwen2ForCausalLM", ...: a row of family.h
+  std::string model_type;    // "deepseek_v3", "qwen2", ...
+  AttentionKind attention = AttentionKind::kMla;
   int64_t vocab_size = 0;
   int64_t hidden_size = 0;
   int64_t intermediate_size = 0;      // of the dense layers
@@ -35,7 +46,8 @@ struct ModelConfig {
   int64_t first_k_dense_replace = 0;
   int64_t moe_layer_freq = 1;
   int64_t num_attention_heads = 0;
-  int64_t n_routed_experts = 0;  // 0: every layer is dense
+  int64_t num_key_value_heads = 0;  // GQA; equal to num_attention_heads for MLA
+  int64_t n_routed_experts = 0;     // 0: every layer is dense
   int64_t n_shared_experts = 0;
   int64_t num_experts_per_tok = 0;
   int64_t n_group = 1;
@@ -44,13 +56,19 @@ struct ModelConfig {
   ScoringFunc scoring_func = ScoringFunc::kSoftmax;
   bool norm_topk_prob = false;
   double routed_scaling_factor = 1;
-  int64_t q_lora_rank = 0;  // 0: none
+  int64_t q_lora_rank = 0;  // MLA; 0: none
   int64_t kv_lora_rank = 0;
   int64_t qk_nope_head_dim = 0;
   int64_t qk_rope_head_dim = 0;
   int64_t v_head_dim = 0;
+  int64_t head_dim = 0;         // GQA: of queries, keys and values
+  bool qkv_bias = false;        // GQA: q_proj, k_proj and v_proj have biases
+  bool o_bias = false;          // GQA: o_proj has one
+  bool qk_norm = false;         // GQA: RMSNorm over each head of q and k (Qwen3)
+  bool rope_interleave = true;  // RoPE turns pairs (2i, 2i+1); else (i, i + dim / 2)
   double rope_theta = 10000;
   std::optional<YarnScaling> rope_scaling;
+  std::optional<Llama3Scaling> llama3_scaling;
   int64_t max_position_embeddings = 4096;
   double rms_norm_eps = 1e-6;
   int64_t num_nextn_predict_layers = 0;  // 0 or 1 MTP module
@@ -58,7 +76,13 @@ struct ModelConfig {
   int32_t bos_token_id = 0;
   int32_t eos_token_id = 1;
 
-  int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
+  bool is_mla() const { return attention == AttentionKind::kMla; }
+  int64_t qk_head_dim() const { return is_mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim; }
+  int64_t value_head_dim() const { return is_mla() ? v_head_dim : head_dim; }
+  // Numbers of the KV cache per token and layer: MLA's latent and its k_pe, or the K and V of each KV head.
+  int64_t cache_dim() const {
+    return is_mla() ? kv_lora_rank + qk_rope_head_dim : 2 * num_key_value_heads * head_dim;
+  }
   bool is_moe_layer(int64_t layer) const {
     return n_routed_experts > 0 && layer >= first_k_dense_replace && layer % moe_layer_freq == 0;
   }

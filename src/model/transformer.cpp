@@ -21,7 +21,7 @@ struct Transformer::Impl {
   explicit Impl(WeightStore weights) : store(std::move(weights)), constants(store.config()) {}
 
   WeightStore store;
-  MlaConstants constants;
+  AttentionConstants constants;
 
   // Activations of one pass, kept between steps so that a step allocates little.
   std::deque<tensor::Buffer>

@@ -133,6 +133,11 @@ class Walk {
 }  // namespace
 
 WeightStore::WeightStore(const ModelConfig& config, Declared) : config_(config) {
+  if (!config_.is_mla()) {
+    throw_error(ErrorCode::kUnsupported,
+                "[model] {} cannot be trained yet, nor evaluated with the training code; it can be served",
+                config_.architecture);
+  }
   Walk walk(config_, parameters_, offsets_, /*declare=*/true);
   walk.model();
   total_ = walk.total();

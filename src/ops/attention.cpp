@@ -17,8 +17,9 @@ constexpr int64_t kQueryBlock = 64;
 void check_shapes(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe) {
   HADAL_CHECK(s.keys >= s.queries && s.queries > 0);
   HADAL_CHECK(q.rows == s.sequences * s.queries && q.cols == s.heads * (s.nope + s.rope));
-  HADAL_CHECK(kv.rows == s.sequences * s.keys && kv.cols == s.heads * (s.nope + s.v));
-  HADAL_CHECK(k_pe.rows == s.sequences * s.keys && k_pe.cols == s.rope);
+  HADAL_CHECK(kv.rows == s.sequences * s.keys && kv.cols == s.kv_head_count() * (s.nope + s.v));
+  HADAL_CHECK(s.rope == 0 || (k_pe.rows == s.sequences * s.keys && k_pe.cols == s.rope));
+  HADAL_CHECK(s.heads % s.kv_head_count() == 0);
   HADAL_CHECK(s.document_start.empty() ||
               static_cast<int64_t>(s.document_start.size()) == s.sequences * s.keys);
 }
@@ -28,7 +29,7 @@ void gather_keys(const AttentionShape& s, ConstMatrix kv, ConstMatrix k_pe, int6
                  float* keys) {
   for (int64_t j = 0; j < s.keys; ++j) {
     const int64_t row = sequence * s.keys + j;
-    const float* nope = kv.row(row) + head * (s.nope + s.v);
+    const float* nope = kv.row(row) + s.kv_column(head);
     keys = std::copy(nope, nope + s.nope, keys);
     keys = std::copy(k_pe.row(row), k_pe.row(row) + s.rope, keys);
   }
@@ -59,15 +60,21 @@ void attention(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, ConstMatr
   pool.run(s.sequences * s.heads, [&](int64_t task, int) {
     const int64_t sequence = task / s.heads, head = task % s.heads;
     Scratch& t = scratch();
-    t.keys.resize(s.keys * qk);
-    t.scores.resize(kQueryBlock * s.keys);
-    gather_keys(s, kv, k_pe, sequence, head, t.keys.data());
-    const float* v = kv.row(sequence * s.keys) + head * (s.nope + s.v) + s.nope;
+    t.scores.resize(std::min(kQueryBlock, s.queries) * s.keys);
+    const float* k = kv.row(sequence * s.keys) + s.kv_column(head);  // [keys, qk], in place without k_pe
+    const float* v = k + s.nope;
+    int64_t k_stride = kv.stride;
+    if (s.rope > 0) {
+      t.keys.resize(s.keys * qk);
+      gather_keys(s, kv, k_pe, sequence, head, t.keys.data());
+      k = t.keys.data();
+      k_stride = qk;
+    }
     for (int64_t begin = 0; begin < s.queries; begin += kQueryBlock) {
       const int64_t rows = std::min(kQueryBlock, s.queries - begin);
       const int64_t visible = past + begin + rows;  // keys that the block's last query sees
       const int64_t q_row = sequence * s.queries + begin;
-      kernels::gemm(kernels::gemm_nt(q.row(q_row) + head * qk, q.stride, t.keys.data(), qk, t.scores.data(),
+      kernels::gemm(kernels::gemm_nt(q.row(q_row) + head * qk, q.stride, k, k_stride, t.scores.data(),
                                      visible, rows, visible, qk));
       for (int64_t i = 0; i < rows; ++i) {
         float* row = t.scores.data() + i * visible;
@@ -89,7 +96,8 @@ void attention_backward(const AttentionShape& s, ConstMatrix q, ConstMatrix kv, 
                         ConstMatrix out, const float* lse, ConstMatrix dout, Matrix dq, Matrix dkv,
                         Matrix dk_pe, base::ThreadPool& pool) {
   check_shapes(s, q, kv, k_pe);
-  HADAL_CHECK(s.queries == s.keys && dout.rows == q.rows && dq.rows == q.rows && dkv.rows == kv.rows);
+  HADAL_CHECK(s.queries == s.keys && s.kv_head_count() == s.heads && dout.rows == q.rows &&
+              dq.rows == q.rows && dkv.rows == kv.rows);
   const int64_t qk = s.nope + s.rope;
   // Heads share k_pe: each writes its own part, summed below in a fixed order.
   tensor::Buffer dk_pe_heads(s.heads * k_pe.rows * s.rope);  // [heads, sequences * keys, rope]

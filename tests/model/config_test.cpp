@@ -143,9 +143,10 @@ TEST(Config, RefusesWhatItDoesNotDoByName) {
   const auto unsupported = [](const char* patch, const char* part) {
     expect_refused(with(patch), part, ErrorCode::kUnsupported);
   };
-  unsupported(R"({"architectures":["Qwen2ForCausalLM"],"model_type":"qwen2"})",
-              "architectures: \"Qwen2ForCausalLM\" is not supported (known: DeepseekV2ForCausalLM, "
-              "DeepseekV3ForCausalLM)");
+  unsupported(R"({"architectures":["MambaForCausalLM"],"model_type":"mamba"})",
+              "architectures: \"MambaForCausalLM\" is not supported (known: DeepseekV2ForCausalLM, "
+              "DeepseekV3ForCausalLM, Glm4MoeLiteForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
+              "LlamaForCausalLM)");
   unsupported(R"({"architectures":null,"model_type":"mamba"})", "model_type: \"mamba\" is not supported");
   unsupported(R"({"attention_bias":true})", "attention_bias: true is not supported");
   unsupported(R"({"hidden_act":"gelu"})", "hidden_act: \"gelu\" is not supported (known: silu)");
@@ -155,9 +156,39 @@ TEST(Config, RefusesWhatItDoesNotDoByName) {
   unsupported(R"({"rope_scaling":{"type":"linear"}})", "rope_scaling: type \"linear\" is not supported");
   unsupported(R"({"rope_scaling":{"attention_factor":2}})",
               "rope_scaling: \"attention_factor\" is not supported");
-  unsupported(R"({"rope_interleave":false})", "rope_interleave");
   unsupported(R"({"ep_size":8})", "ep_size: 8 is not supported");
   unsupported(R"({"num_nextn_predict_layers":2})", "num_nextn_predict_layers: 2 MTP modules");
+}
+
+TEST(Config, ReadsTheDenseFamilies) {
+  const auto dense = [](const char* patch) {
+    auto json = base::Json::parse(R"({"vocab_size":320,"hidden_size":128,"intermediate_size":352,
+      "num_hidden_layers":3,"num_attention_heads":4,"num_key_value_heads":2})");
+    json.merge_patch(base::Json::parse(patch));
+    return parse_config(json, "here");
+  };
+  const auto qwen2 = dense(R"({"architectures":["Qwen2ForCausalLM"],"model_type":"qwen2"})");
+  EXPECT_FALSE(qwen2.is_mla());
+  EXPECT_TRUE(qwen2.qkv_bias && !qwen2.o_bias && !qwen2.qk_norm && !qwen2.rope_interleave);
+  EXPECT_EQ(qwen2.head_dim, 32);
+  EXPECT_EQ(qwen2.cache_dim(), 2 * 2 * 32);
+  const auto qwen3 = dense(R"({"architectures":["Qwen3ForCausalLM"],"model_type":"qwen3"})");
+  EXPECT_TRUE(!qwen3.qkv_bias && qwen3.qk_norm);
+  EXPECT_EQ(qwen3.head_dim, 128);
+  const auto llama = dense(R"({"model_type":"llama","head_dim":64,"attention_bias":true,"rope_scaling":
+    {"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,
+     "original_max_position_embeddings":64}})");
+  EXPECT_TRUE(llama.qkv_bias && llama.o_bias);
+  ASSERT_TRUE(llama.llama3_scaling.has_value());
+  EXPECT_EQ(llama.llama3_scaling->factor, 8);
+  for (const ModelConfig& config : {qwen2, qwen3, llama}) {
+    const auto again = parse_config(config_to_json(config), "again");
+    EXPECT_EQ(config_to_json(again), config_to_json(config)) << config.model_type;
+  }
+  EXPECT_EQ(qwen2.active_matmul_parameters(), 320 * 128 + 3 * (128 * 32 * (2 * 4 + 2 * 2) + 3 * 128 * 352));
+  expect_refused(
+      with(R"({"num_key_value_heads":3,"architectures":["LlamaForCausalLM"],"model_type":"llama"})"),
+      "num_key_value_heads: 3 does not divide");
 }
 
 TEST(Config, CountsActiveMatmulParameters) {

@@ -24,7 +24,7 @@ void feed_forward(const ModelConfig& config, const BlockWeights& w, tensor::Cons
     mlp_forward(w.mlp, x, a.mlp, y, pool);
 }
 
-void block_forward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
+void block_forward(const ModelConfig& config, const BlockWeights& w, const AttentionConstants& constants,
                    tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                    BlockActivations& a, tensor::Matrix y, base::ThreadPool& pool) {
   const int64_t rows = x.rows, hidden = x.cols;
@@ -44,7 +44,7 @@ void block_forward(const ModelConfig& config, const BlockWeights& w, const MlaCo
   feed_forward(config, w, mlp_in, a, y, pool);
 }
 
-double block_backward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
+double block_backward(const ModelConfig& config, const BlockWeights& w, const AttentionConstants& constants,
                       tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                       BlockActivations& a, tensor::Matrix d, const BalanceLoss& balance,
                       base::ThreadPool& pool) {

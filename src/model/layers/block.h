@@ -22,11 +22,11 @@ struct BlockActivations {
 };
 
 // x, y [sequences * length, hidden].
-void block_forward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
+void block_forward(const ModelConfig& config, const BlockWeights& w, const AttentionConstants& constants,
                    tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                    BlockActivations& a, tensor::Matrix y, base::ThreadPool& pool);
 // d: the gradient of y, replaced by that of x. Returns the balance loss. Uses up the activations.
-double block_backward(const ModelConfig& config, const BlockWeights& w, const MlaConstants& constants,
+double block_backward(const ModelConfig& config, const BlockWeights& w, const AttentionConstants& constants,
                       tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                       BlockActivations& a, tensor::Matrix d, const BalanceLoss& balance,
                       base::ThreadPool& pool);

@@ -39,7 +39,7 @@ void turn(const ModelConfig& c, tensor::Matrix q, tensor::Matrix k_pe, int64_t f
   });
 }
 
-ops::AttentionShape attention_shape(const ModelConfig& c, const MlaConstants& constants, int64_t rows,
+ops::AttentionShape attention_shape(const ModelConfig& c, const AttentionConstants& constants, int64_t rows,
                                     int64_t length, std::span<const int32_t> document_start) {
   ops::AttentionShape s;
   s.sequences = rows / length;
@@ -53,10 +53,23 @@ ops::AttentionShape attention_shape(const ModelConfig& c, const MlaConstants& co
   return s;
 }
 
+ops::RopeOptions rope_options(const ModelConfig& c) {
+  ops::RopeOptions options;
+  options.interleaved = c.rope_interleave;
+  options.yarn = yarn_parameters(c);
+  if (c.llama3_scaling) {
+    const Llama3Scaling& s = *c.llama3_scaling;
+    options.llama3 = {s.factor, s.low_freq_factor, s.high_freq_factor,
+                      static_cast<double>(s.original_max_position_embeddings)};
+  }
+  return options;
+}
+
 }  // namespace
 
-MlaConstants::MlaConstants(const ModelConfig& config)
-    : rope(config.qk_rope_head_dim, config.rope_theta, yarn_parameters(config)) {
+AttentionConstants::AttentionConstants(const ModelConfig& config)
+    : rope(config.is_mla() ? config.qk_rope_head_dim : config.head_dim, config.rope_theta,
+           rope_options(config)) {
   double scale = 1 / std::sqrt(static_cast<double>(config.qk_head_dim()));
   if (config.rope_scaling && config.rope_scaling->mscale_all_dim != 0) {
     const double mscale = ops::yarn_mscale(config.rope_scaling->factor, config.rope_scaling->mscale_all_dim);
@@ -65,7 +78,7 @@ MlaConstants::MlaConstants(const ModelConfig& config)
   softmax_scale = static_cast<float>(scale);
 }
 
-void mla_project(const ModelConfig& c, const AttentionWeights& w, const MlaConstants& constants,
+void mla_project(const ModelConfig& c, const AttentionWeights& w, const AttentionConstants& constants,
                  tensor::ConstMatrix x, int64_t first_position, int64_t length, MlaActivations& a,
                  base::ThreadPool& pool) {
   const int64_t rows = x.rows, latent = c.kv_lora_rank, q_cols = c.num_attention_heads * c.qk_head_dim();
@@ -94,7 +107,7 @@ void mla_project(const ModelConfig& c, const AttentionWeights& w, const MlaConst
        [&](float* values, int64_t position) { constants.rope.rotate(values, position); });
 }
 
-void mla_forward(const ModelConfig& c, const AttentionWeights& w, const MlaConstants& constants,
+void mla_forward(const ModelConfig& c, const AttentionWeights& w, const AttentionConstants& constants,
                  tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                  MlaActivations& a, tensor::Matrix y, base::ThreadPool& pool) {
   const int64_t rows = x.rows, latent = c.kv_lora_rank;
@@ -113,7 +126,7 @@ void mla_forward(const ModelConfig& c, const AttentionWeights& w, const MlaConst
   ops::linear(a.heads_out.view(rows, out_cols), w.o_proj.matrix(), y, pool, /*accumulate=*/true);
 }
 
-void mla_backward(const ModelConfig& c, const AttentionWeights& w, const MlaConstants& constants,
+void mla_backward(const ModelConfig& c, const AttentionWeights& w, const AttentionConstants& constants,
                   tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                   MlaActivations& a, tensor::ConstMatrix dy, tensor::Matrix dx, base::ThreadPool& pool) {
   const int64_t rows = x.rows, latent = c.kv_lora_rank;

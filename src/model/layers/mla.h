@@ -12,9 +12,10 @@
 
 namespace hadal::model {
 
-// RoPE frequencies and the softmax scale, (qk_head_dim)^-1/2 times mscale^2 where YaRN is on.
-struct MlaConstants {
-  explicit MlaConstants(const ModelConfig& config);
+// RoPE frequencies and the softmax scale, (qk_head_dim)^-1/2 times mscale^2 where YaRN is on. Of either kind
+// of attention.
+struct AttentionConstants {
+  explicit AttentionConstants(const ModelConfig& config);
   ops::RopeTable rope;
   float softmax_scale = 1;
 };
@@ -33,16 +34,16 @@ struct MlaActivations {
 
 // q, rotated, and the latent (normed, with its rotated k_pe) of rows whose positions start at first_position
 // and wrap after `length` (one row a token): what decode and prefill need too.
-void mla_project(const ModelConfig& config, const AttentionWeights& w, const MlaConstants& constants,
+void mla_project(const ModelConfig& config, const AttentionWeights& w, const AttentionConstants& constants,
                  tensor::ConstMatrix x, int64_t first_position, int64_t length, MlaActivations& a,
                  base::ThreadPool& pool);
 
 // y += attention(x); x, y [sequences * length, hidden].
-void mla_forward(const ModelConfig& config, const AttentionWeights& w, const MlaConstants& constants,
+void mla_forward(const ModelConfig& config, const AttentionWeights& w, const AttentionConstants& constants,
                  tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                  MlaActivations& a, tensor::Matrix y, base::ThreadPool& pool);
 // dx += gradient; weights' gradients are added. Uses up the activations.
-void mla_backward(const ModelConfig& config, const AttentionWeights& w, const MlaConstants& constants,
+void mla_backward(const ModelConfig& config, const AttentionWeights& w, const AttentionConstants& constants,
                   tensor::ConstMatrix x, int64_t length, std::span<const int32_t> document_start,
                   MlaActivations& a, tensor::ConstMatrix dy, tensor::Matrix dx, base::ThreadPool& pool);
 
