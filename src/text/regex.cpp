@@ -7,6 +7,7 @@
 #include <new>
 
 #include "base/error.h"
+#include "text/unicode_versions.h"
 #include "text/utf8.h"
 
 namespace hadal::text {
@@ -16,6 +17,33 @@ namespace {
 // White_Space as Oniguruma has it. PCRE2's own \s also takes U+180E, which stopped being a space in
 // Unicode 6.3.
 constexpr std::string_view kSpaceMembers = "\\t-\\r\\x20\\x{85}\\p{Z}";
+
+// \p{name} and \P{name} at pattern[at..), where `at` is that of the p: what PCRE2 must be told so that it
+// means the same characters; `at` moves to the closing brace.
+std::string property(const std::string& pattern, size_t& at, bool in_class) {
+  const size_t close = pattern.find('}', at);
+  if (at + 1 >= pattern.size() || pattern[at + 1] != '{' || close == std::string::npos) {
+    throw_error(ErrorCode::kUnsupported,
+                "[tokenizer] pattern {}: \\{} without a name in braces is not supported", pattern,
+                pattern[at]);
+  }
+  std::string name = pattern.substr(at + 2, close - at - 2);
+  bool negative = pattern[at] == 'P';
+  if (name.starts_with('^')) {
+    negative = !negative;
+    name.erase(0, 1);
+  }
+  at = close;
+  const std::string members(young_members(name));
+  if (name == "Han") name = "sc:Han";  // PCRE2's \p{Han} has the signs that several scripts share
+  if (members.empty()) return (negative ? "\\P{" : "\\p{") + name + "}";
+  if (!in_class) return (negative ? "[^\\p{" : "[\\p{") + name + "}" + members + "]";
+  if (negative) {
+    throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: \\P of {} in a set is not supported",
+                pattern, name);
+  }
+  return "\\p{" + name + "}" + members;
+}
 
 std::string from_oniguruma(const std::string& pattern) {
   std::string out;
@@ -29,7 +57,9 @@ std::string from_oniguruma(const std::string& pattern) {
         throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: \\{} is not supported", pattern,
                     escaped);
       }
-      if (escaped == 's' && in_class) {
+      if (escaped == 'p' || escaped == 'P') {
+        out += property(pattern, i, in_class);
+      } else if (escaped == 's' && in_class) {
         out += kSpaceMembers;
       } else if ((escaped == 's' || escaped == 'S') && !in_class) {
         out += escaped == 's' ? "[" : "[^";

@@ -1,11 +1,13 @@
 #include "text/tokenizer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <span>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "text/byte_alphabet.h"
 #include "text/piece_cache.h"
 #include "text/tokenizer_parser.h"
 #include "text/utf8.h"
@@ -21,6 +23,15 @@ uint32_t next_owner() {
   return ++last;
 }
 
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
+// DeepSeek-LLM's and V2's files list the byte alphabet's letters for bytes that UTF-8 never has ("ø" for
+// 0xF8) as added tokens. They stand for ordinary letters of ordinary text, and control nothing.
+bool is_letter(const AddedToken& token) {
+  const auto bytes = alphabet_to_bytes(token.content);
+  return !token.special && bytes && bytes->size() == 1 && never_in_utf8(static_cast<uint8_t>((*bytes)[0]));
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -28,7 +39,8 @@ struct Tokenizer::Impl {
   std::string json;  // as read: saving gives the same bytes back
   TokenizerParts parts;
   AddedTokenMatcher raw_added;         // looked for first
-  AddedTokenMatcher normalized_added;  // looked for in what is left
+  AddedTokenMatcher normalized_added;  // looked for in what is left, normalized
+  AddedTokenMatcher letters;           // the added tokens that are plain text, see is_letter
   std::unordered_map<std::string, TokenId> added_ids;
   std::vector<bool> special;  // [vocab_size]: skipped by decode(skip_special)
   std::vector<bool> added;    // [vocab_size]
@@ -74,10 +86,20 @@ struct Tokenizer::Impl {
       while (!text.empty()) {
         const Utf8Step step = utf8_step(text);
         if (step.status == Utf8Status::kValid) break;
-        encode_piece(cache, text.substr(0, static_cast<size_t>(step.length)), out);
+        const std::string_view bad = text.substr(0, static_cast<size_t>(step.length));
+        const bool said = std::all_of(
+            bad.begin(), bad.end(), [this](char c) { return parts.byte_ids[static_cast<uint8_t>(c)] >= 0; });
+        encode_piece(cache, said ? bad : kReplacement, out);
         text.remove_prefix(static_cast<size_t>(step.length));
       }
     }
+  }
+
+  void encode_normalized(const AddedTokenMatcher& matcher, std::string_view text,
+                         std::vector<TokenId>& out) const {
+    std::string storage;
+    encode_around(matcher, parts.normalizer.apply(text, storage), out,
+                  [&](std::string_view rest) { encode_plain(rest, out); });
   }
 
   template <typename Rest>
@@ -109,12 +131,19 @@ std::shared_ptr<const Tokenizer> Tokenizer::parse(std::string_view json, const s
   impl.added.resize(impl.parts.tokens.size());
   std::vector<AddedToken> raw;
   std::vector<AddedToken> normalized;
-  for (const AddedToken& token : impl.parts.added) {
+  std::vector<AddedToken> letters;
+  for (AddedToken token : impl.parts.added) {
     impl.special[static_cast<size_t>(token.id)] = token.special;
-    impl.added[static_cast<size_t>(token.id)] = true;
+    impl.added[static_cast<size_t>(token.id)] = !is_letter(token);
     impl.added_ids.emplace(token.content, token.id);
-    (token.normalized ? normalized : raw).push_back(token);
+    if (token.normalized) {
+      std::string storage;
+      token.content = std::string(impl.parts.normalizer.apply(token.content, storage));
+    }
+    if (is_letter(token)) letters.push_back(token);
+    (token.normalized ? normalized : raw).push_back(std::move(token));
   }
+  impl.letters = AddedTokenMatcher(std::move(letters));
   impl.raw_added = AddedTokenMatcher(std::move(raw));
   impl.normalized_added = AddedTokenMatcher(std::move(normalized));
   if (impl.parts.ignore_merges) {
@@ -136,15 +165,18 @@ int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->parts
 std::vector<TokenId> Tokenizer::encode(std::string_view text, bool parse_special) const {
   std::vector<TokenId> out;
   if (!parse_special) {
-    impl_->encode_plain(text, out);
+    impl_->encode_normalized(impl_->letters, text, out);
     return out;
   }
-  Impl::encode_around(impl_->raw_added, text, out, [&](std::string_view outer) {
-    Impl::encode_around(impl_->normalized_added, outer, out,
-                        [&](std::string_view inner) { impl_->encode_plain(inner, out); });
+  Impl::encode_around(impl_->raw_added, text, out, [&](std::string_view rest) {
+    impl_->encode_normalized(impl_->normalized_added, rest, out);
   });
   return out;
 }
+
+std::span<const TokenId> Tokenizer::template_prefix() const { return impl_->parts.template_prefix; }
+
+std::span<const TokenId> Tokenizer::template_suffix() const { return impl_->parts.template_suffix; }
 
 std::string_view Tokenizer::token_bytes(TokenId id) const {
   if (id < 0 || static_cast<size_t>(id) >= impl_->parts.tokens.size()) return {};

@@ -28,10 +28,17 @@ class Tokenizer {
   // One past the highest id, added tokens included.
   int32_t vocab_size() const;
 
-  // Text to ids. Added tokens in the text become their ids when `parse_special`, else they are plain text.
-  // Bytes that are not UTF-8 are kept: byte-level BPE can say any byte. Throws Error{kBadInput} only when the
-  // file's own pattern runs away on the text (never DeepSeek's).
+  // Text to ids, normalized first where the file says so (Qwen: NFC). Added tokens in the text become their
+  // ids when `parse_special`, else they are plain text; only the single letters that DeepSeek-V2's file lists
+  // as added tokens ("ø") are always found. Bytes that are not UTF-8 are kept, since byte-level BPE can say
+  // any byte; where the vocabulary has no token for one they become U+FFFD. Throws Error{kBadInput} only when
+  // the file's own pattern runs away on the text (never DeepSeek's).
   std::vector<TokenId> encode(std::string_view text, bool parse_special = false) const;
+
+  // The ids that the file's post_processor puts before and after one text (Llama 3: <|begin_of_text|>
+  // before); encode leaves them out.
+  std::span<const TokenId> template_prefix() const;
+  std::span<const TokenId> template_suffix() const;
 
   // The exact bytes of one token (an added token's text; empty for ids outside the vocabulary).
   std::string_view token_bytes(TokenId id) const;
@@ -40,7 +47,7 @@ class Tokenizer {
   std::string decode(std::span<const TokenId> ids, bool skip_special = false) const;
 
   std::optional<TokenId> find(std::string_view added_token) const;  // by its exact text
-  bool is_special(TokenId id) const;                                // an added token, "special" or not
+  bool is_special(TokenId id) const;  // an added token, "special" or not, that text cannot spell
 
  private:
   Tokenizer();

@@ -1,5 +1,6 @@
 #include "text/tokenizer_parser.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -24,7 +25,9 @@ class Parser {
     read_vocabulary(object(root_, "model"));
     read_added_tokens();
     read_merges(object(root_, "model"));
-    check_normalizer();
+    if (const auto found = root_.find("normalizer"); found != root_.end())
+      parts_.normalizer = Normalizer(*found, name_);
+    if (const auto found = root_.find("post_processor"); found != root_.end()) read_post_processor(*found, 0);
     const auto pre_tokenizer = root_.find("pre_tokenizer");
     parts_.pre_tokenizer =
         std::make_unique<PreTokenizer>(pre_tokenizer == root_.end() ? Json() : *pre_tokenizer, name_);
@@ -91,8 +94,10 @@ class Parser {
     }
     for (size_t byte = 0; byte < 256; ++byte) {
       const auto found = vocabulary_.find(byte_characters()[byte]);
-      if (found == vocabulary_.end()) bad("byte 0x{:02x} ({}) has no token", byte, byte_characters()[byte]);
-      parts_.byte_ids[byte] = found->second;
+      if (found == vocabulary_.end() && !never_in_utf8(byte)) {
+        bad("byte 0x{:02x} ({}) has no token", byte, byte_characters()[byte]);
+      }
+      parts_.byte_ids[byte] = found == vocabulary_.end() ? -1 : found->second;
     }
   }
 
@@ -170,18 +175,47 @@ class Parser {
     }
   }
 
-  void check_normalizer() const {
-    const auto normalizer = root_.find("normalizer");
-    if (normalizer == root_.end() || normalizer->is_null()) return;
-    if (!normalizer->is_object()) bad("\"normalizer\" is not an object");
-    const auto type = normalizer->find("type");
-    const auto list = normalizer->find("normalizers");
-    if (type != normalizer->end() && *type == "Sequence" && list != normalizer->end() && list->is_array() &&
-        list->empty()) {
-      return;
+  // Only a TemplateProcessing adds tokens; ByteLevel moves offsets, which nobody asks for here.
+  void read_post_processor(const Json& config, int depth) {
+    if (config.is_null()) return;
+    if (!config.is_object() || depth > 8) bad("\"post_processor\" is not an object");
+    const auto type = config.find("type");
+    const auto list = config.find("processors");
+    if (type == config.end()) bad("\"post_processor\" has no type");
+    if (*type == "ByteLevel") return;
+    if (*type == "Sequence" && list != config.end() && list->is_array()) {
+      for (const Json& part : *list) read_post_processor(part, depth + 1);
+    } else if (*type == "TemplateProcessing") {
+      read_template(config);
+    } else {
+      unsupported("post_processor {} is not supported (TemplateProcessing is)", base::dump_json(*type));
     }
-    unsupported("normalizer {} is not supported",
-                type == normalizer->end() ? "without a type" : type->dump());
+  }
+
+  // "single": [{"SpecialToken": {"id": "<s>", ...}}, {"Sequence": {"id": "A", ...}}]
+  void read_template(const Json& config) {
+    const auto single = config.find("single");
+    if (single == config.end() || !single->is_array()) bad("TemplateProcessing has no list \"single\"");
+    int texts = 0;
+    for (const Json& piece : *single) {
+      if (piece.is_object() && piece.contains("Sequence")) {
+        ++texts;
+        continue;
+      }
+      const Json* id = nullptr;
+      if (const auto found = piece.is_object() ? piece.find("SpecialToken") : piece.end();
+          found != piece.end() && found->is_object() && found->contains("id")) {
+        id = &found->at("id");
+      }
+      if (id == nullptr || !id->is_string())
+        bad("TemplateProcessing has a piece that is no token and no text");
+      const auto& content = id->get_ref<const std::string&>();
+      const auto token = std::find_if(parts_.added.begin(), parts_.added.end(),
+                                      [&](const AddedToken& added) { return added.content == content; });
+      if (token == parts_.added.end()) bad("TemplateProcessing: {} is not an added token", content);
+      (texts == 0 ? parts_.template_prefix : parts_.template_suffix).push_back(token->id);
+    }
+    if (texts != 1) bad("TemplateProcessing \"single\" has the text {} times", texts);
   }
 
   const std::string& name_;
