@@ -33,7 +33,7 @@ void append_utf8(uint32_t point, std::string& out) {
   out.append(reinterpret_cast<const char*>(bytes.data()), static_cast<size_t>(length));
 }
 
-// NFC of the characters [first, last), none of which is unknown_to_nfc: decompose, order, compose.
+// NFC of the characters [first, last), none of which stands_alone: decompose, order, compose.
 void compose(const std::vector<uint32_t>& points, size_t first, size_t last, std::string& out) {
   std::vector<utf8proc_int32_t> parts;  // canonical decomposition
   for (size_t i = first; i < last; ++i) {
@@ -65,10 +65,16 @@ void compose(const std::vector<uint32_t>& points, size_t first, size_t last, std
     append_utf8(static_cast<uint32_t>(parts[static_cast<size_t>(i)]), out);
 }
 
+// U+11A7 stands before the first Hangul final and joins nothing; utf8proc 2.8 takes it for a final and drops
+// it.
+constexpr uint32_t kBeforeHangulFinals = 0x11A7;
+
+bool stands_alone(uint32_t point) { return unknown_to_nfc(point) || point == kBeforeHangulFinals; }
+
 void normalize_segment(const std::vector<uint32_t>& points, std::string& out) {
   for (size_t first = 0; first < points.size();) {
     size_t last = first;
-    while (last < points.size() && !unknown_to_nfc(points[last])) ++last;
+    while (last < points.size() && !stands_alone(points[last])) ++last;
     compose(points, first, last, out);
     if (last < points.size()) append_utf8(points[last++], out);
     first = last;

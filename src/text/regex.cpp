@@ -53,7 +53,7 @@ std::string from_oniguruma(const std::string& pattern) {
     if (c == '\\' && i + 1 < pattern.size()) {
       const char escaped = pattern[++i];
       if (escaped == 'h' || escaped == 'H' || escaped == 'K' || escaped == 'C' || escaped == 'R' ||
-          escaped == 'X') {
+          escaped == 'X' || escaped == 'w' || escaped == 'W' || escaped == 'b' || escaped == 'B') {
         throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: \\{} is not supported", pattern,
                     escaped);
       }
@@ -111,8 +111,10 @@ Regex::Regex(const std::string& pattern) : compiled_(std::make_unique<Compiled>(
   int code = 0;
   PCRE2_SIZE offset = 0;
   compiled_->pattern = pattern;
+  // Oniguruma's $ is the end of any line, which PCRE2 calls multiline.
   compiled_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                                  PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
+                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
+                                  &offset, nullptr);
   if (compiled_->code == nullptr) {
     std::array<unsigned char, 256> message{};
     pcre2_get_error_message(code, message.data(), message.size());

@@ -159,6 +159,9 @@ TEST(TokenizerJson, WhatIsNotSupportedIsNamed) {
   };
   EXPECT_SAYS(error_of(split("a", "MergedWithNext"), kUnsupported), "MergedWithNext");
   EXPECT_SAYS(error_of(split("\\h+", "Isolated"), kUnsupported), "\\h");
+  EXPECT_SAYS(error_of(split("\\w+", "Isolated"), kUnsupported), "\\w");
+  EXPECT_SAYS(error_of(split("[\\P{L}]", "Isolated"), kUnsupported), "\\P");
+  EXPECT_SAYS(error_of(split("\\pL", "Isolated"), kUnsupported), "\\p");
   EXPECT_SAYS(error_of(split("[a-z&&[^b]]", "Isolated"), kUnsupported), "&&");
   EXPECT_SAYS(error_of(split("(*ACCEPT)", "Isolated"), kUnsupported), "(*");
   EXPECT_SAYS(error_of(split("(a", "Isolated")), "(a");
@@ -166,6 +169,56 @@ TEST(TokenizerJson, WhatIsNotSupportedIsNamed) {
       error_of([](Json& json) { json["pre_tokenizer"]["pretokenizers"][3]["add_prefix_space"] = true; },
                kUnsupported),
       "add_prefix_space");
+}
+
+TEST(TokenizerJson, NormalizesBeforeItSplits) {
+  const auto tokenizer = changed([](Json& json) { json["normalizer"] = {{"type", "NFC"}}; });
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("e\u0301<think>e\u0301", true)), "\u00E9<think>\u00E9");
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("e\u0301")), "\u00E9");
+}
+
+TEST(TokenizerJson, TheTemplateOfThePostProcessor) {
+  const auto with = [](Json single) {
+    return [single](Json& json) {
+      const Json level = {{"type", "ByteLevel"}};
+      const Json own = {{"type", "TemplateProcessing"}, {"single", single}};
+      json["post_processor"] = {{"type", "Sequence"}, {"processors", Json::array({level, own})}};
+    };
+  };
+  const auto token = [](const char* content) {
+    return Json{{"SpecialToken", {{"id", content}, {"type_id", 0}}}};
+  };
+  const Json text = {{"Sequence", {{"id", "A"}, {"type_id", 0}}}};
+  const auto tokenizer =
+      changed(with(Json::array({token("<｜begin▁of▁sentence｜>"), text, token("<｜end▁of▁sentence｜>")})));
+  ASSERT_EQ(tokenizer->template_prefix().size(), 1u);
+  EXPECT_EQ(tokenizer->template_prefix()[0], 0);
+  ASSERT_EQ(tokenizer->template_suffix().size(), 1u);
+  EXPECT_EQ(tokenizer->template_suffix()[0], 1);
+  EXPECT_TRUE(changed([](Json&) {})->template_prefix().empty());
+  EXPECT_SAYS(error_of(with(Json::array({token("<s>"), text}))), "<s> is not an added token");
+  EXPECT_SAYS(error_of(with(Json::array({text, text}))), "2 times");
+  EXPECT_SAYS(error_of(with(Json::array({3}))), "no token and no text");
+  EXPECT_SAYS(error_of(
+                  [](Json& json) {
+                    json["post_processor"] = {{"type", "BertProcessing"}};
+                  },
+                  ErrorCode::kUnsupported),
+              "BertProcessing");
+}
+
+// DeepSeek-V2's vocabulary: no tokens for the bytes that UTF-8 never has, and their letters as added tokens.
+TEST(TokenizerJson, BytesThatUtf8NeverHas) {
+  const auto tokenizer = changed([](Json& json) {
+    Json& vocab = json["model"]["vocab"];
+    const int id = vocab["\u00F8"].get<int>();  // byte 0xF8
+    vocab.erase("\u00F8");
+    json["added_tokens"].push_back(
+        {{"id", id}, {"content", "\u00F8"}, {"normalized", true}, {"special", false}});
+  });
+  EXPECT_EQ(tokenizer->encode("\u00F8").size(), 1u);  // as the library does, even in plain text
+  EXPECT_FALSE(tokenizer->is_special(tokenizer->encode("\u00F8")[0]));
+  EXPECT_EQ(tokenizer->decode(tokenizer->encode("a\u00F8b\xF8z")), "a\u00F8b\uFFFDz");
 }
 
 TEST(TokenizerJson, BrokenFiles) {

