@@ -89,7 +89,7 @@ std::vector<Turn> ask_repeat(const TopicContext& context) {
     text = entry.examples[0];
   } else {
     std::vector<std::string> words;
-    const int count = context.chance(0.3) ? context.between(6, 16) : context.between(1, 8);
+    const int count = context.chance(0.4) ? context.between(8, 24) : context.between(1, 8);
     for (int i = 0; i < count; ++i) words.push_back(anything(context));
     text = joined(words, context.chance(0.65) ? " " : ", ");
     if (context.chance(0.4)) {

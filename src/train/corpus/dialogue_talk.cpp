@@ -70,7 +70,7 @@ std::vector<Turn> ask_identity(const TopicContext& context) {
       return {{std::string(
                    context.pick({"How big are you?", "How large are you?", "How many parameters do you have?",
                                  "Are you a big model?", "Are you a large language model?"})),
-               "I am very small: I have about six and a half million parameters."}};
+               "I am very small: I have about six million parameters."}};
     default:
       return {{std::string(context.pick({"Are you DeepSeek?", "Are you ChatGPT?", "Are you GPT?",
                                          "Are you Claude?", "What architecture do you have?"})),

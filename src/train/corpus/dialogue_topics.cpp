@@ -21,7 +21,7 @@ constexpr Topic kTopics[] = {
     {"comparative", 0.5, false, ask_comparative},
     {"unknown word", 3, false, ask_unknown_word},
     {"alphabetical order", 1.5, true, ask_alphabetical},
-    {"repeat", 14, true, ask_repeat},
+    {"repeat", 22, true, ask_repeat},
     {"echo", 3, true, ask_echo},
     {"position", 4, true, ask_position},
     {"recall", 8, true, ask_recall},

@@ -15,7 +15,7 @@
 
 namespace hadal::train::corpus {
 
-inline constexpr int kDialogueVersion = 6;  // raised whenever a dialogue comes out differently
+inline constexpr int kDialogueVersion = 7;  // raised whenever a dialogue comes out differently
 
 using Dialogue = std::vector<text::Message>;  // user and assistant in turn, assistant last
 
