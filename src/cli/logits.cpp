@@ -16,6 +16,8 @@ struct Flags {
   std::string tokens;
   std::string out;
   bool decode = false;
+  bool exact = false;  // the default, said aloud
+  bool fast = false;
   int threads = 0;
 };
 
@@ -26,6 +28,7 @@ void run(const Flags& flags) {
       read_tokens(flags.tokens, config.vocab_size, 1, static_cast<size_t>(config.max_position_embeddings));
   const auto count = static_cast<int64_t>(tokens.size());
   base::ThreadPool pool(base::thread_count(flags.threads));
+  const auto arithmetic = flags.fast ? engine::Arithmetic::kFast : engine::Arithmetic::kExact;
 
   tensor::Buffer logits(count * config.vocab_size);  // [tokens, vocab_size]
   tensor::Buffer mtp_logits;                         // [tokens - 1, vocab_size], where there is a module
@@ -39,11 +42,11 @@ void run(const Flags& flags) {
         {"mtp_logits", tensor::DType::kF32, {count - 1, config.vocab_size}, mtp_logits.data(), {}});
   }
   if (!flags.decode || mtp_view.rows > 0) {
-    engine::Session session(model, count, pool);
+    engine::Session session(model, count, arithmetic, pool);
     session.append_all(tokens, logits.view(count, config.vocab_size), mtp_view);
   }
   if (flags.decode) {
-    engine::Session session(model, count, pool);
+    engine::Session session(model, count, arithmetic, pool);
     for (int64_t i = 0; i < count; ++i) {
       const auto row = session.append({&tokens[static_cast<size_t>(i)], 1});
       std::memcpy(logits.data() + i * config.vocab_size, row.data(), row.size_bytes());
@@ -63,10 +66,13 @@ void add_logits(CLI::App& app) {
       "an MTP\n"
       "module, `mtp_logits` [tokens - 1, vocab] (row i predicts token i + 2; always from a prefill).\n");
   const auto flags = std::make_shared<Flags>();
-  command->add_option("--model", flags->model, "a Hugging Face model directory")->required();
+  command->add_option("--model", flags->model, "a Hugging Face model directory or a GGUF file")->required();
   command->add_option("--tokens", flags->tokens, "JSON array of token ids")->required();
   command->add_option("--out", flags->out, "the safetensors file to write")->required();
   command->add_flag("--decode", flags->decode, "token by token through the KV cache instead of one prefill");
+  auto* exact = command->add_flag("--exact", flags->exact, "FP32 arithmetic throughout (the default)");
+  command->add_flag("--fast", flags->fast, "as the server computes: 8-bit activations for integer weights")
+      ->excludes(exact);
   add_threads_option(*command, flags->threads);
   command->callback([flags] { run(*flags); });
 }

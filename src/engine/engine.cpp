@@ -142,6 +142,7 @@ std::unique_ptr<Engine> Engine::open(const std::string& model_directory, const E
   }
   GenerationContext& context = impl.context;
   context.model = LoadedModel::load(model_directory);
+  context.arithmetic = options.exact ? Arithmetic::kExact : Arithmetic::kFast;
   context.tokenizer = text::Tokenizer::load(tokenizer_path);
   const model::ModelConfig& config = context.model->config();
   if (context.tokenizer->vocab_size() > config.vocab_size) {

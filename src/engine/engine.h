@@ -57,6 +57,7 @@ using RequestId = uint64_t;
 using EventHandler = std::function<void(const Event&)>;
 
 struct EngineOptions {
+  bool exact = false;          // FP32 arithmetic for quantized weights too: slower, for comparison
   int threads = 0;             // 0: every processor that this process may use
   int64_t context_tokens = 0;  // 0: the model's own, at most 8192
   int max_queue = 256;         // requests waiting or running; one more is refused

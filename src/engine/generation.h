@@ -19,6 +19,7 @@ struct GenerationContext {
   std::shared_ptr<const LoadedModel> model;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   base::ThreadPool* pool = nullptr;
+  Arithmetic arithmetic = Arithmetic::kFast;
   int64_t context_tokens = 0;
   std::vector<text::TokenId> end_tokens;
   std::vector<text::TokenId> silent_tokens;  // control tokens without text of their own

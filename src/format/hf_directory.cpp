@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -74,6 +75,27 @@ std::map<std::string, std::vector<std::string>> read_index(const std::string& pa
   return shards;
 }
 
+// Block scales as FP32: F32, or powers of two (V3.1's ue8m0).
+std::vector<float> read_scales(const std::string& path, const std::string& name, const TensorView& scale) {
+  std::vector<float> values(static_cast<size_t>(tensor::element_count(scale.shape)));
+  if (scale.dtype == tensor::DType::kF8E8M0) {
+    std::ranges::transform(scale.bytes, values.begin(),
+                           [](std::byte b) { return tensor::e8m0_to_float(static_cast<uint8_t>(b)); });
+  } else if (quant::find_weight_format(scale.dtype) != nullptr && scale.dtype != tensor::DType::kF8E4M3) {
+    to_float(scale, values.data());
+  } else {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is {}: scales are F32 or F8_E8M0", path,
+                name, tensor::dtype_name(scale.dtype));
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (!std::isfinite(values[i])) {
+      throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {}: scale {} is {}, not a finite number",
+                  path, name, i, values[i]);
+    }
+  }
+  return values;
+}
+
 }  // namespace
 
 std::string shape_text(const tensor::Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
@@ -126,14 +148,13 @@ void WeightSource::pair_scales() {
     }
     const tensor::Shape expected = {quant::fp8_block_count(tensor.view->shape[0], fp8_block_.rows),
                                     quant::fp8_block_count(tensor.view->shape[1], fp8_block_.cols)};
-    if (scale.dtype != tensor::DType::kF32 || scale.shape != expected) {
-      throw_error(ErrorCode::kBadInput,
-                  "[safetensors] {}: tensor {} is {} {}, but {} in blocks of {} x {} needs F32 {}",
-                  it->second.file->path(), it->first, tensor::dtype_name(scale.dtype),
-                  shape_text(scale.shape), shape_text(tensor.view->shape), fp8_block_.rows, fp8_block_.cols,
-                  shape_text(expected));
+    if (scale.shape != expected) {
+      throw_error(
+          ErrorCode::kBadInput, "[safetensors] {}: tensor {} is {} {}, but {} in blocks of {} x {} needs {}",
+          it->second.file->path(), it->first, tensor::dtype_name(scale.dtype), shape_text(scale.shape),
+          shape_text(tensor.view->shape), fp8_block_.rows, fp8_block_.cols, shape_text(expected));
     }
-    tensor.scale_inv = &scale;
+    tensor.scale_inv = &scales_.emplace_back(read_scales(it->second.file->path(), it->first, scale));
     scales.push_back(it->first);
   }
   for (const auto& name : scales) tensors_.erase(name);
@@ -185,15 +206,34 @@ void WeightSource::read(const std::string& name, const tensor::Shape& expected, 
     to_float(*tensor.view, out);
     return;
   }
-  std::vector<float> scales(static_cast<size_t>(tensor::element_count(tensor.scale_inv->shape)));
-  to_float(*tensor.scale_inv, scales.data());
-  quant::fp8_block_to_float(tensor.view->bytes.data(), expected[0], expected[1], scales.data(), fp8_block_,
-                            out);
+  quant::fp8_block_to_float(tensor.view->bytes.data(), expected[0], expected[1], tensor.scale_inv->data(),
+                            fp8_block_, out);
 }
 
-void WeightSource::refuse_unused(const std::set<std::string>& used) const {
+std::optional<StoredTensor> WeightSource::find(const std::string& name) const {
+  const auto it = tensors_.find(name);
+  if (it == tensors_.end()) return std::nullopt;
+  const Stored& tensor = it->second;
+  const auto* weight_format = quant::find_weight_format(tensor.view->dtype);
+  if (weight_format == nullptr) {
+    throw_error(ErrorCode::kBadInput, "[safetensors] {}: tensor {} is {}, not a floating-point weight",
+                tensor.file->path(), name, tensor::dtype_name(tensor.view->dtype));
+  }
+  StoredTensor found{weight_format, tensor.view->shape, tensor.view->bytes, {}, fp8_block_};
+  if (tensor.scale_inv != nullptr) found.scale_inv = *tensor.scale_inv;
+  return found;
+}
+
+int64_t WeightSource::bytes() const {
+  int64_t total = 0;
+  for (const auto& [name, tensor] : tensors_) total += static_cast<int64_t>(tensor.view->bytes.size());
+  return total;
+}
+
+void WeightSource::refuse_unused(const std::set<std::string>& used, const std::string& ignored) const {
   for (const auto& [name, tensor] : tensors_) {
     if (used.count(name) > 0 || name.ends_with(".rotary_emb.inv_freq")) continue;
+    if (!ignored.empty() && name.starts_with(ignored)) continue;
     if (name.starts_with("model.layers.") &&
         (name.ends_with(".embed_tokens.weight") || name.ends_with(".shared_head.head.weight"))) {
       continue;

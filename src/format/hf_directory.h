@@ -4,6 +4,7 @@
 // thread.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -11,18 +12,22 @@
 #include <vector>
 
 #include "format/safetensors.h"
+#include "format/tensor_source.h"
 #include "quant/fp8_block.h"
 
 namespace hadal::format {
 
-class WeightSource {
+class WeightSource : public TensorSource {
  public:
   // Throws Error naming the file: none there, a bad header, an index that contradicts its shards.
   static WeightSource open(const std::string& directory);
 
   bool has(const std::string& name) const { return tensors_.count(name) > 0; }
   std::vector<std::string> names() const;  // sorted
-  const std::string& directory() const { return directory_; }
+
+  std::optional<StoredTensor> find(const std::string& name) const override;
+  const std::string& path() const override { return directory_; }
+  int64_t bytes() const override;
 
   // These throw Error{kBadInput} naming directory and tensor when it is missing.
   const TensorView& view(const std::string& name) const;  // as stored
@@ -34,16 +39,16 @@ class WeightSource {
   // The same checks without reading, for callers that want them before they allocate.
   void check(const std::string& name, const tensor::Shape& expected) const;
 
-  // Throws Error{kBadInput} naming a tensor that is not in `used`: the config describes a smaller model than
-  // the weights. Left out of this: rotary_emb.inv_freq (computed), the copies of embedding and head that an
-  // MTP module carries, and an lm_head that is the same bytes as the embedding (tied).
-  void refuse_unused(const std::set<std::string>& used) const;
+  // Besides `used` and `ignored`, left out of this are rotary_emb.inv_freq (computed), the copies of
+  // embedding and head that an MTP module carries, and an lm_head that is the same bytes as the embedding
+  // (tied).
+  void refuse_unused(const std::set<std::string>& used, const std::string& ignored) const override;
 
  private:
   struct Stored {
     const SafetensorsFile* file = nullptr;
     const TensorView* view = nullptr;
-    const TensorView* scale_inv = nullptr;  // FP8 only
+    const std::vector<float>* scale_inv = nullptr;  // FP8 only
   };
   const Stored& stored(const std::string& name) const;
   const Stored& checked(const std::string& name, const tensor::Shape& expected) const;
@@ -54,6 +59,7 @@ class WeightSource {
   quant::Fp8BlockShape fp8_block_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Stored> tensors_;
+  std::deque<std::vector<float>> scales_;  // of the FP8 tensors; a deque: Stored points into it
 };
 
 // "[2, 3]"

@@ -159,7 +159,7 @@ WeightStore WeightStore::load(const std::string& model_directory) {
     source.check(p.name, p.shape);
     names.insert(p.name);
   }
-  source.refuse_unused(names);
+  source.refuse_unused(names, "");
   store.allocate();
   for (const Parameter& p : store.parameters_) source.read(p.name, p.shape, p.value);
   return store;

@@ -14,9 +14,10 @@ struct Row {
   std::string_view name;
   size_t bytes;
 };
-constexpr Row kRows[] = {{DType::kF32, "F32", 4},        {DType::kF16, "F16", 2}, {DType::kBF16, "BF16", 2},
-                         {DType::kF8E4M3, "F8_E4M3", 1}, {DType::kI64, "I64", 8}, {DType::kI32, "I32", 4},
-                         {DType::kU8, "U8", 1}};
+constexpr Row kRows[] = {{DType::kF32, "F32", 4},        {DType::kF16, "F16", 2},
+                         {DType::kBF16, "BF16", 2},      {DType::kF8E4M3, "F8_E4M3", 1},
+                         {DType::kF8E8M0, "F8_E8M0", 1}, {DType::kI64, "I64", 8},
+                         {DType::kI32, "I32", 4},        {DType::kU8, "U8", 1}};
 
 const Row& row(DType type) {
   for (const auto& r : kRows) {
@@ -46,6 +47,12 @@ uint16_t float_to_bf16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<uint16_t>((bits >> 16) | 0x40u);
   return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
+}
+
+float e8m0_to_float(uint8_t bits) {
+  if (bits == 0xFF) return std::numeric_limits<float>::quiet_NaN();
+  // 2^-127 is subnormal: its exponent field is 0.
+  return std::bit_cast<float>(bits == 0 ? 0x00400000u : static_cast<uint32_t>(bits) << 23);
 }
 
 // Half precision is FP32 with a shorter exponent and mantissa: moved into place, the exponent's bias is a

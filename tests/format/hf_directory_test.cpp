@@ -124,9 +124,9 @@ TEST_F(HfDirectory, RefusesWeightsThatTheConfigHasNoPlaceFor) {
                               {"model.layers.3.shared_head.head.weight", tensor::DType::kF32, {2}, v + 2, {}},
                               {"model.norm.weight", tensor::DType::kF32, {1}, v, {}}});
   const auto source = WeightSource::open(directory_);
-  source.refuse_unused({"model.embed_tokens.weight", "model.norm.weight"});  // the head is tied
+  source.refuse_unused({"model.embed_tokens.weight", "model.norm.weight"}, "");  // the head is tied
   try {
-    source.refuse_unused({"model.embed_tokens.weight"});
+    source.refuse_unused({"model.embed_tokens.weight"}, "");
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(std::string(e.what()),
@@ -136,7 +136,7 @@ TEST_F(HfDirectory, RefusesWeightsThatTheConfigHasNoPlaceFor) {
   write("model.safetensors", {{"lm_head.weight", tensor::DType::kF32, {2}, v + 1, {}},
                               {"model.embed_tokens.weight", tensor::DType::kF32, {2}, v, {}}});
   const auto untied = WeightSource::open(directory_);
-  EXPECT_THROW(untied.refuse_unused({"model.embed_tokens.weight"}), Error);
+  EXPECT_THROW(untied.refuse_unused({"model.embed_tokens.weight"}, ""), Error);
   EXPECT_THROW(untied.check("lm_head.weight", {3}), Error);
   untied.check("lm_head.weight", {2});
 }
@@ -175,7 +175,7 @@ TEST_F(HfDirectory, TakesTheBlockSizeFromTheConfig) {
 
 TEST_F(HfDirectory, RefusesBadFp8) {
   write_fp8(130, 257, {2, 2});
-  expect_refused("tensor w_scale_inv is F32 [2, 2], but [130, 257] in blocks of 128 x 128 needs F32 [2, 3]");
+  expect_refused("tensor w_scale_inv is F32 [2, 2], but [130, 257] in blocks of 128 x 128 needs [2, 3]");
   write("model.safetensors", {{"w", tensor::DType::kF8E4M3, {130, 257}, nullptr, ones_}});
   expect_refused("tensor w is F8_E4M3, but w_scale_inv is missing");
   write("model.safetensors", {{"w", tensor::DType::kF8E4M3, {130 * 257}, nullptr, ones_},

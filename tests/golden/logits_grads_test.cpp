@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "format/safetensors.h"
@@ -31,6 +32,17 @@ std::string golden(const std::string& path) {
 
 class Golden : public testing::TestWithParam<Case> {
  protected:
+  static bool is_gguf() { return std::string_view(GetParam().model).ends_with(".gguf"); }
+  // A file that belongs to the model: in its directory, or beside a GGUF file.
+  static std::string beside(const std::string& file) {
+    const std::filesystem::path model = golden(GetParam().model);
+    return ((is_gguf() ? model.parent_path() : model) / file).string();
+  }
+  static std::string logits_file() {
+    if (!is_gguf()) return beside("logits.safetensors");
+    return beside(std::filesystem::path(GetParam().model).stem().string() + ".logits.safetensors");
+  }
+
   // Runs `hadal <command>` on the model and reads what it wrote.
   static format::SafetensorsFile run(const std::string& command) {
     const auto& info = *testing::UnitTest::GetInstance()->current_test_info();
@@ -39,10 +51,9 @@ class Golden : public testing::TestWithParam<Case> {
       if (c == '/') c = '_';
     }
     const std::string out = (std::filesystem::temp_directory_path() / ("hadal-golden-" + name)).string();
-    const std::string model = golden(GetParam().model);
-    const std::string line = std::string(HADAL_BINARY) + " " + command + " --model " + model + " --tokens " +
-                             model + "/tokens.json --out " + out + " --threads " +
-                             std::to_string(GetParam().threads);
+    const std::string line = std::string(HADAL_BINARY) + " " + command + " --model " +
+                             golden(GetParam().model) + " --tokens " + beside("tokens.json") + " --out " +
+                             out + " --threads " + std::to_string(GetParam().threads);
     EXPECT_EQ(std::system(line.c_str()), 0) << line;
     format::SafetensorsFile file(out);
     std::filesystem::remove(out);  // stays mapped
@@ -65,7 +76,7 @@ class Golden : public testing::TestWithParam<Case> {
   }
 
   static void expect_logits(const format::SafetensorsFile& actual) {
-    const format::SafetensorsFile expected(golden(std::string(GetParam().model) + "/logits.safetensors"));
+    const format::SafetensorsFile expected(logits_file());
     ASSERT_EQ(actual.tensors().size(), expected.tensors().size());
     for (const auto& [name, view] : expected.tensors()) {
       const auto a = values(actual, name, view.shape);
@@ -88,15 +99,15 @@ class Golden : public testing::TestWithParam<Case> {
   }
 };
 
-TEST_P(Golden, PrefillLogits) { expect_logits(run("logits")); }
+TEST_P(Golden, PrefillLogits) { expect_logits(run("logits --exact")); }
 
-TEST_P(Golden, DecodeLogits) { expect_logits(run("logits --decode")); }
+TEST_P(Golden, DecodeLogits) { expect_logits(run("logits --exact --decode")); }
 
 // Only for the models whose gradients the reference has.
 class GoldenGradients : public Golden {};
 
 TEST_P(GoldenGradients, Gradients) {
-  const format::SafetensorsFile expected(golden(std::string(GetParam().model) + "/grads.safetensors"));
+  const format::SafetensorsFile expected(beside("grads.safetensors"));
   const auto actual = run("grads");
   EXPECT_EQ(actual.tensors().size(), expected.tensors().size());
   double worst = 0;
@@ -128,15 +139,21 @@ std::vector<Case> with_threads(std::initializer_list<const char*> models) {
 std::string case_name(const testing::TestParamInfo<Case>& info) {
   std::string name = std::string(info.param.model) + "_threads" + std::to_string(info.param.threads);
   for (char& c : name) {
-    if (c == '-') c = '_';
+    if (c == '-' || c == '/' || c == '.') c = '_';
   }
   return name;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
                          testing::ValuesIn(with_threads({"deepseek-v3", "deepseek-v3-fp8", "deepseek-v2",
-                                                         "deepseek-v2-lite", "moonlight",
-                                                         "deepseek-v3-mtp"})),
+                                                         "deepseek-v2-lite", "moonlight", "deepseek-v3-mtp",
+                                                         "qwen2", "llama3"})),
+                         case_name);
+INSTANTIATE_TEST_SUITE_P(Gguf, Golden,
+                         testing::ValuesIn(with_threads({"gguf/F16.gguf", "gguf/Q8_0.gguf", "gguf/Q6_K.gguf",
+                                                         "gguf/Q5_K.gguf", "gguf/Q4_K.gguf", "gguf/Q4_0.gguf",
+                                                         "gguf/Q3_K.gguf", "gguf/Q2_K.gguf",
+                                                         "gguf/IQ4_XS.gguf"})),
                          case_name);
 INSTANTIATE_TEST_SUITE_P(Models, GoldenGradients,
                          testing::ValuesIn(with_threads({"deepseek-v3", "deepseek-v2", "deepseek-v2-lite"})),

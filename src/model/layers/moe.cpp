@@ -9,22 +9,6 @@ namespace hadal::model {
 
 namespace {
 
-ops::RouterOptions router_options(const ModelConfig& c, const MoeWeights& w) {
-  ops::RouterOptions o;
-  o.sigmoid = c.scoring_func == ScoringFunc::kSigmoid;
-  o.experts = c.n_routed_experts;
-  o.top_k = c.num_experts_per_tok;
-  if (c.topk_method != TopkMethod::kGreedy) {
-    o.groups = c.n_group;
-    o.top_groups = c.topk_group;
-  }
-  o.group_sum_of_two = c.topk_method == TopkMethod::kNoauxTc;
-  o.normalize = c.norm_topk_prob;
-  o.scale = static_cast<float>(c.routed_scaling_factor);
-  o.bias = w.e_score_correction_bias.value;
-  return o;
-}
-
 std::vector<ops::ExpertMlp> expert_list(const MoeWeights& w, bool with_gradients) {
   std::vector<ops::ExpertMlp> experts;
   experts.reserve(w.experts.size());
@@ -41,6 +25,22 @@ std::vector<ops::ExpertMlp> expert_list(const MoeWeights& w, bool with_gradients
 
 }  // namespace
 
+ops::RouterOptions router_options(const ModelConfig& c, const float* selection_bias) {
+  ops::RouterOptions o;
+  o.sigmoid = c.scoring_func == ScoringFunc::kSigmoid;
+  o.experts = c.n_routed_experts;
+  o.top_k = c.num_experts_per_tok;
+  if (c.topk_method != TopkMethod::kGreedy) {
+    o.groups = c.n_group;
+    o.top_groups = c.topk_group;
+  }
+  o.group_sum_of_two = c.topk_method == TopkMethod::kNoauxTc;
+  o.normalize = c.norm_topk_prob;
+  o.scale = static_cast<float>(c.routed_scaling_factor);
+  o.bias = selection_bias;
+  return o;
+}
+
 void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMatrix x, MoeActivations& a,
                  tensor::Matrix y, base::ThreadPool& pool) {
   const int64_t tokens = x.rows, slots = tokens * config.num_experts_per_tok;
@@ -51,7 +51,7 @@ void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMa
 
   const auto logits = a.logits.view(tokens, config.n_routed_experts);
   ops::linear(x, w.gate.matrix(), logits, pool);
-  ops::route(router_options(config, w), logits, a.routing, pool);
+  ops::route(router_options(config, w.e_score_correction_bias.value), logits, a.routing, pool);
   a.order =
       ops::sort_by_expert(a.routing.experts, tokens, config.num_experts_per_tok, config.n_routed_experts);
 
@@ -66,7 +66,7 @@ double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::Cons
                     base::ThreadPool& pool) {
   const int64_t tokens = x.rows, top_k = config.num_experts_per_tok, slots = tokens * top_k;
   const int64_t intermediate = config.moe_intermediate_size;
-  const auto options = router_options(config, w);
+  const auto options = router_options(config, w.e_score_correction_bias.value);
   const auto logits = a.logits.view(tokens, config.n_routed_experts);
 
   if (!w.shared_experts.down_proj.empty()) mlp_backward(w.shared_experts, x, a.shared, dy, dx, pool);
@@ -93,8 +93,8 @@ double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::Cons
 double moe_balance_loss(const ModelConfig& config, const MoeWeights& w, const MoeActivations& a,
                         const BalanceLoss& balance, base::ThreadPool& pool) {
   if (balance.alpha <= 0) return 0;
-  return ops::sequence_balance_loss(router_options(config, w), a.routing, balance.length, balance.alpha, 0,
-                                    {}, pool);
+  return ops::sequence_balance_loss(router_options(config, w.e_score_correction_bias.value), a.routing,
+                                    balance.length, balance.alpha, 0, {}, pool);
 }
 
 }  // namespace hadal::model

@@ -26,6 +26,9 @@ struct BalanceLoss {
   int64_t length = 0;  // tokens of one sequence
 };
 
+// How the config's gate chooses. selection_bias: e_score_correction_bias, or null.
+ops::RouterOptions router_options(const ModelConfig& config, const float* selection_bias);
+
 // y += moe(x); x, y [M, hidden].
 void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMatrix x, MoeActivations& a,
                  tensor::Matrix y, base::ThreadPool& pool);
