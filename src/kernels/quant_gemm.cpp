@@ -3,9 +3,11 @@
 #include "kernels/quant_gemm.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "kernels/gemm.h"
+#include "kernels/quant_int8.h"
 
 namespace hadal::kernels {
 
@@ -30,8 +32,9 @@ Scratch& thread_scratch() {
 
 // Floats of an expanded tile of W: half of a small L2 cache.
 constexpr int64_t kTileFloats = 64 * 1024;
-// Rows of W that every kernel takes at a time.
-constexpr int64_t kPanelRows = 16;
+// Rows of W that every kernel takes at a time, and that tasks are cut at (two of them).
+constexpr int64_t kPanelRows = kWRows;
+constexpr int64_t kTaskRows = 2 * kPanelRows;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -39,7 +42,9 @@ int64_t tile_rows(int64_t k) {
   return std::max(kPanelRows, kTileFloats / std::max<int64_t>(1, k) / kPanelRows * kPanelRows);
 }
 
-void check(const QuantGemm& g) {
+void check(const QuantGemm& g, Precision precision) {
+  HADAL_CHECK(g.w.format != nullptr);
+  HADAL_CHECK(precision == Precision::kExact || !uses_int8(*g.w.format) || g.x->has_int8());
   HADAL_CHECK(g.x != nullptr && g.x->values().cols == g.w.cols);
   HADAL_CHECK(g.rows != nullptr || g.m <= g.x->values().rows);
 }
@@ -73,14 +78,25 @@ void float_task(const QuantGemm& g, int64_t row, int64_t rows) {
   }
 }
 
-void run_task(const QuantGemm& g, const Task& task, Precision /*precision*/) {
-  float_task(g, task.row, task.rows);
+void run_task(const QuantGemm& g, const Task& task, Precision precision, const XGroup* packed) {
+  if (precision == Precision::kFast && uses_int8(*g.w.format)) {
+    int8_product(g, packed, task.row, task.rows);
+  } else {
+    float_task(g, task.row, task.rows);
+  }
 }
 
 bool empty(const QuantGemm& g) { return g.m <= 0 || g.w.rows <= 0; }
 
 // Rough cycles: decoding W, then the multiply-adds.
 int64_t cost(const QuantGemm& g) { return g.w.rows * g.w.cols * (4 + g.m) / 32; }
+
+// This thread's room for packed rows of x.
+XGroup* packed_groups(int64_t count) {
+  static thread_local tensor::Buffer buffer;
+  buffer.resize(count * static_cast<int64_t>(sizeof(XGroup) / sizeof(float)));
+  return reinterpret_cast<XGroup*>(buffer.data());
+}
 
 }  // namespace
 
@@ -97,21 +113,71 @@ bool uses_int8(const quant::WeightFormat& format) {
   }
 }
 
+namespace {
+
+// Where the packed rows of x of a problem begin, in XGroups; -1: none are needed.
+struct Packing {
+  std::vector<int64_t> begin;    // [problems]
+  std::vector<int32_t> problem;  // [panels]: who packs it,
+  std::vector<int64_t> panel;    // which of its panels,
+  std::vector<int64_t> at;       // and where to
+  int64_t groups = 0;
+};
+
+bool needs_packing(const QuantGemm& g, Precision precision) {
+  return precision == Precision::kFast && uses_int8(*g.w.format) && g.m > kFewRows;
+}
+
+// Problems that read the same rows (gate and up) share one packed copy.
+void plan_packing(std::span<const QuantGemm> problems, Precision precision, Packing& plan) {
+  plan.begin.assign(problems.size(), -1);
+  plan.problem.clear();
+  plan.panel.clear();
+  plan.at.clear();
+  plan.groups = 0;
+  static thread_local std::unordered_map<const void*, size_t> known;
+  known.clear();
+  for (size_t i = 0; i < problems.size(); ++i) {
+    const QuantGemm& g = problems[i];
+    if (empty(g) || !needs_packing(g, precision)) continue;
+    const void* key = g.rows != nullptr ? static_cast<const void*>(g.rows) : g.x;
+    const auto [found, fresh] = known.try_emplace(key, i);
+    const QuantGemm& same = problems[found->second];
+    if (!fresh && same.x == g.x && same.rows == g.rows && same.m == g.m) {
+      plan.begin[i] = plan.begin[found->second];
+      continue;
+    }
+    plan.begin[i] = plan.groups;
+    for (int64_t p = 0; p * kXRows < g.m; ++p) {
+      plan.problem.push_back(static_cast<int32_t>(i));
+      plan.panel.push_back(p);
+      plan.at.push_back(plan.groups);
+      plan.groups += g.x->groups();
+    }
+  }
+}
+
+}  // namespace
+
 void quant_gemm(const QuantGemm& g, Precision precision) {
-  check(g);
-  if (!empty(g)) run_task(g, {0, 0, g.w.rows}, precision);
+  check(g, precision);
+  if (empty(g)) return;
+  const XGroup* packed = nullptr;
+  if (needs_packing(g, precision)) {
+    XGroup* out = packed_groups(packed_x_groups(g.m, g.w.cols));
+    packed = out;
+    for (int64_t p = 0; p * kXRows < g.m; ++p) pack_x(g, p, out + p * g.x->groups());
+  }
+  run_task(g, {0, 0, g.w.rows}, precision, packed);
 }
 
 void quant_gemm(std::span<const QuantGemm> problems, Precision precision, base::ThreadPool& pool) {
-  if (pool.size() == 1) {
-    for (const QuantGemm& g : problems) quant_gemm(g, precision);
-    return;
-  }
   static thread_local std::vector<Task> tasks;
+  static thread_local Packing packing;
   tasks.clear();
   int64_t total = 0;
   for (const QuantGemm& g : problems) {
-    check(g);
+    check(g, precision);
     if (!empty(g)) total += cost(g);
   }
   // Small enough that no thread waits long for the last one, large enough to pay for handing out.
@@ -121,18 +187,30 @@ void quant_gemm(std::span<const QuantGemm> problems, Precision precision, base::
   for (size_t i = 0; i < problems.size(); ++i) {
     const QuantGemm& g = problems[i];
     if (empty(g)) continue;
-    const int64_t panels = ceil_div(g.w.rows, kPanelRows);
-    const int64_t pieces = std::clamp<int64_t>(ceil_div(cost(g), target), 1, panels);
+    const int64_t units = ceil_div(g.w.rows, kTaskRows);
+    const int64_t pieces = std::clamp<int64_t>(ceil_div(cost(g), target), 1, units);
     for (int64_t p = 0; p < pieces; ++p) {
-      const int64_t begin = panels * p / pieces * kPanelRows;
-      const int64_t end = std::min(g.w.rows, panels * (p + 1) / pieces * kPanelRows);
+      const int64_t begin = units * p / pieces * kTaskRows;
+      const int64_t end = std::min(g.w.rows, units * (p + 1) / pieces * kTaskRows);
       tasks.push_back({static_cast<int32_t>(i), begin, end - begin});
     }
   }
-  const std::vector<Task>& list = tasks;  // this thread's, also when another thread reads it
+  plan_packing(problems, precision, packing);
+  XGroup* packed = packing.groups > 0 ? packed_groups(packing.groups) : nullptr;
+  // These are this thread's, also when another thread reads them.
+  const std::vector<Task>& list = tasks;
+  const Packing& plan = packing;
+  if (packed != nullptr) {
+    pool.run(static_cast<int64_t>(plan.problem.size()), [&](int64_t i, int) {
+      const auto at = static_cast<size_t>(i);
+      pack_x(problems[static_cast<size_t>(plan.problem[at])], plan.panel[at], packed + plan.at[at]);
+    });
+  }
   pool.run(static_cast<int64_t>(list.size()), [&](int64_t i, int) {
     const Task& task = list[static_cast<size_t>(i)];
-    run_task(problems[static_cast<size_t>(task.problem)], task, precision);
+    const auto problem = static_cast<size_t>(task.problem);
+    const int64_t begin = plan.begin[problem];
+    run_task(problems[problem], task, precision, begin < 0 ? nullptr : packed + begin);
   });
 }
 

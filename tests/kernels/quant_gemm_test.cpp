@@ -87,7 +87,7 @@ TEST_P(QuantGemmTest, EveryFormatAgreesWithItsDefinition) {
       const auto n = static_cast<int64_t>(1 + random.below(70));
       const auto m = static_cast<int64_t>(1 + random.below(round % 2 == 0 ? 5 : 70));
       const Precision precision = round % 3 == 0 ? Precision::kExact : Precision::kFast;
-      const bool int8 = false;  // kFast is FP32 until the integer kernels land
+      const bool int8 = precision == Precision::kFast && uses_int8(format);
       const bool accumulate = random.below(2) == 0;
       const RandomWeights w(random, format, n, k);
       const auto values = random_values(random, (m + 2) * k);

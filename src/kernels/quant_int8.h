@@ -1,0 +1,39 @@
+// Between quant_gemm.cpp, which cuts products into tasks, and the kernels of integer formats.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/quant_gemm.h"
+
+namespace hadal::kernels {
+
+// Rows of x side by side, as the kernels for many rows read them: one XGroup for 32 values of 16 rows. Rows
+// past the last are zero.
+constexpr int64_t kXRows = 16;
+struct alignas(64) XGroup {
+  int8_t codes[kXRows][32];
+  float scale[kXRows];
+  float weighted[kXRows];  // scale * sum of the 32 codes
+  int32_t sum[2][kXRows];  // of 16 codes each
+};
+
+// Rows of W taken side by side: one lane of the widest vector each.
+constexpr int64_t kWRows = 16;
+
+// Products of at most this many rows read W once, straight into registers; larger ones through PackedX and
+// tiles of W.
+constexpr int64_t kFewRows = 4;
+
+// XGroups of `m` rows: [ceil(m / 16)][groups].
+inline int64_t packed_x_groups(int64_t m, int64_t k) { return (m + kXRows - 1) / kXRows * (k / 32); }
+// Packs the 16 rows of x-panel `panel` of g (all groups).
+void pack_x(const QuantGemm& g, int64_t panel, XGroup* out);
+
+// y[:, row .. row + rows) of g. g.m <= kFewRows: packed is null. Otherwise what pack_x wrote for all panels.
+// row is a multiple of kWRows.
+void int8_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t rows);
+
+// The 8-bit instruction that int8_product uses now: "amx", "vnni", "maddubs", "portable".
+std::string int8_name();
+
+}  // namespace hadal::kernels
