@@ -8,11 +8,9 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "base/thread_pool.h"
 #include "cli/command.h"
+#include "engine/engine.h"
 #include "eval/bits_per_byte.h"
-#include "model/transformer.h"
-#include "text/tokenizer.h"
 
 namespace hadal::cli {
 namespace {
@@ -24,6 +22,7 @@ struct BpbOptions {
   int64_t stride = 0;
   int64_t max_bytes = 0;
   int threads = 0;
+  bool exact = false;
   bool json = false;
 };
 
@@ -38,16 +37,18 @@ std::string_view prefix(std::string_view text, int64_t bytes) {
 void run_bpb(const BpbOptions& o) {
   const std::string all = base::read_file(o.text);
   const std::string_view text = prefix(all, o.max_bytes);
-  const auto tokenizer = text::Tokenizer::load(o.model + "/tokenizer.json");
-  const auto model = model::Transformer::load(o.model);
-  const int64_t positions = model->config().max_position_embeddings;
-  if (o.window > positions)
+  engine::EngineOptions engine_options;
+  engine_options.threads = o.threads;
+  engine_options.exact = o.exact;
+  const auto engine = engine::Engine::open(o.model, engine_options);
+  const int64_t longest = engine->info().context_tokens;
+  if (o.window > longest) {
     throw_error(ErrorCode::kBadInput,
                 "[eval] --window {}: {} has {} positions; take a window of at most that", o.window, o.model,
-                positions);
-  base::ThreadPool pool(base::thread_count(o.threads));
+                longest);
+  }
   eval::BitsPerByteOptions options;
-  options.window_tokens = o.window > 0 ? o.window : std::min<int64_t>(positions, 512);
+  options.window_tokens = o.window > 0 ? o.window : std::min<int64_t>(longest, 512);
   options.stride_tokens = o.stride > 0 ? o.stride : std::max<int64_t>(1, options.window_tokens / 2);
   if (::isatty(STDERR_FILENO) != 0) {
     options.progress = [](int64_t done, int64_t total) {
@@ -56,7 +57,7 @@ void run_bpb(const BpbOptions& o) {
     };
   }
   const double began = base::monotonic_seconds();
-  const eval::BitsPerByte result = eval::bits_per_byte(*model, *tokenizer, text, options, pool);
+  const eval::BitsPerByte result = eval::bits_per_byte(*engine, text, options);
   const double seconds = base::monotonic_seconds() - began;
   if (o.json) {
     const base::Json json = {{"bits_per_byte", result.bits_per_byte},
@@ -95,6 +96,7 @@ void add_eval(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   bpb->add_option("--max-bytes", options->max_bytes, "only the beginning of the text")
       ->check(CLI::PositiveNumber);
+  bpb->add_flag("--exact", options->exact, "FP32 arithmetic for quantized weights too");
   add_threads_option(*bpb, options->threads);
   bpb->add_flag("--json", options->json, "print one JSON object");
   bpb->callback([options] { run_bpb(*options); });

@@ -4,6 +4,8 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
+#include <functional>
+#include <future>
 #include <mutex>
 #include <random>
 #include <thread>
@@ -12,6 +14,7 @@
 #include "base/files.h"
 #include "engine/end_tokens.h"
 #include "engine/generation.h"
+#include "engine/score.h"
 #include "engine/session.h"
 
 namespace hadal::engine {
@@ -37,6 +40,15 @@ int64_t choose_context(int64_t asked, const model::ModelConfig& config) {
   return asked;
 }
 
+void check_tokens(std::span<const text::TokenId> tokens, int64_t vocab_size) {
+  for (const auto id : tokens) {
+    if (id < 0 || id >= vocab_size) {
+      throw_error(ErrorCode::kBadInput, "[engine] the prompt has token {}: the vocabulary is 0 to {}", id,
+                  vocab_size - 1);
+    }
+  }
+}
+
 }  // namespace
 
 // Threads: `mutex` guards the queues and counters. Only the engine's thread touches a Generation, apart from
@@ -51,6 +63,7 @@ struct Engine::Impl {
   std::condition_variable wake;
   std::deque<std::shared_ptr<Generation>> waiting;
   std::vector<std::shared_ptr<Generation>> running;  // changed by the engine's thread only, under the lock
+  std::deque<std::packaged_task<std::vector<float>()>> scores;  // asked of the engine's thread
   bool stopping = false;
   RequestId next_id = 1;
   EngineStatus totals;
@@ -60,13 +73,14 @@ struct Engine::Impl {
   void run();
   bool admit(std::vector<std::shared_ptr<Generation>>& cancelled);
   void turn();
+  void score_one();
   void end_everything();
 };
 
 // Waits for work, then moves requests from the queue to the running ones. False: the engine stops.
 bool Engine::Impl::admit(std::vector<std::shared_ptr<Generation>>& cancelled) {
   std::unique_lock lock(mutex);
-  wake.wait(lock, [&] { return stopping || !running.empty() || !waiting.empty(); });
+  wake.wait(lock, [&] { return stopping || !running.empty() || !waiting.empty() || !scores.empty(); });
   if (stopping) return false;
   std::erase_if(waiting, [&](const auto& generation) {
     if (!generation->is_cancelled()) return false;
@@ -106,8 +120,20 @@ void Engine::Impl::run() {
     }
     cancelled.clear();
     turn();
+    score_one();
   }
   end_everything();
+}
+
+void Engine::Impl::score_one() {
+  std::packaged_task<std::vector<float>()> task;
+  {
+    const std::lock_guard lock(mutex);
+    if (scores.empty()) return;
+    task = std::move(scores.front());
+    scores.pop_front();
+  }
+  task();
 }
 
 void Engine::Impl::end_everything() {
@@ -117,6 +143,7 @@ void Engine::Impl::end_everything() {
     left.swap(running);
     left.insert(left.end(), waiting.begin(), waiting.end());
     waiting.clear();
+    scores.clear();  // their futures say broken_promise
   }
   for (const auto& generation : left) {
     generation->end(Finish::kCancelled);
@@ -157,9 +184,13 @@ std::unique_ptr<Engine> Engine::open(const std::string& model_directory, const E
   }
   impl.pool = std::make_unique<base::ThreadPool>(base::thread_count(options.threads));
   context.pool = impl.pool.get();
-  impl.info = {last_part(model_directory),       config.architecture,
-               context.context_tokens,           config.vocab_size,
-               context.model->parameter_count(), context.model->active_parameter_count()};
+  impl.info = {last_part(model_directory),
+               config.architecture,
+               context.context_tokens,
+               config.vocab_size,
+               config.bos_token_id,
+               context.model->parameter_count(),
+               context.model->active_parameter_count()};
   impl.thread = std::thread([&impl] { impl.run(); });
   return engine;
 }
@@ -188,12 +219,7 @@ RequestId Engine::submit(Request request, EventHandler on_event) {
         "[engine] the prompt has {} tokens: with room for an answer, at most {} fit the context of {}",
         prompt_tokens, impl.info.context_tokens - 1, impl.info.context_tokens);
   }
-  for (const auto id : request.prompt) {
-    if (id < 0 || id >= impl.info.vocab_size) {
-      throw_error(ErrorCode::kBadInput, "[engine] the prompt has token {}: the vocabulary is 0 to {}", id,
-                  impl.info.vocab_size - 1);
-    }
-  }
+  check_tokens(request.prompt, impl.info.vocab_size);
   const std::lock_guard lock(impl.mutex);
   const size_t present = impl.waiting.size() + impl.running.size();
   if (present >= static_cast<size_t>(impl.options.max_queue)) {
@@ -217,6 +243,28 @@ void Engine::cancel(RequestId id) {
   }
   for (const auto& generation : impl_->running) {
     if (generation->id() == id) generation->cancel();
+  }
+}
+
+std::vector<float> Engine::score(std::span<const text::TokenId> tokens) {
+  Impl& impl = *impl_;
+  if (tokens.size() < 2 || static_cast<int64_t>(tokens.size()) > impl.info.context_tokens + 1) {
+    throw_error(ErrorCode::kBadInput, "[engine] {} tokens to score: expected 2 to {}", tokens.size(),
+                impl.info.context_tokens + 1);
+  }
+  check_tokens(tokens, impl.info.vocab_size);
+  std::packaged_task<std::vector<float>()> task(
+      [&impl, tokens] { return score_tokens(impl.context, tokens); });
+  auto result = task.get_future();
+  {
+    const std::lock_guard lock(impl.mutex);
+    if (!impl.stopping) impl.scores.push_back(std::move(task));
+  }
+  impl.wake.notify_one();
+  try {
+    return result.get();
+  } catch (const std::future_error&) {
+    throw_error(ErrorCode::kResource, "[engine] stopped before the tokens were scored");
   }
 }
 

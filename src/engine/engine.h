@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,7 @@ struct ModelInfo {
   std::string architecture;  // "DeepseekV3ForCausalLM"
   int64_t context_tokens = 0;
   int64_t vocab_size = 0;
+  text::TokenId bos_token = 0;  // config.json's
   int64_t parameters = 0;
   int64_t active_parameters = 0;  // touched for one token
 };
@@ -95,6 +97,11 @@ class Engine {
 
   // The request ends with Finish::kCancelled within one token, unless it has ended already.
   void cancel(RequestId id);
+
+  // -ln p(tokens[i + 1] | tokens[0..i]) of every token but the first, [tokens - 1], from one pass between the
+  // requests' steps. Waits for it. Throws Error{kBadInput} for fewer than two tokens, more than the context
+  // and one, or ids outside the vocabulary, and kResource when the engine stops first.
+  std::vector<float> score(std::span<const text::TokenId> tokens);
 
   EngineStatus status() const;
 

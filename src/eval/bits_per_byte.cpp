@@ -28,20 +28,16 @@ std::vector<Window> cut(int64_t targets, int64_t length, int64_t stride) {
 
 }  // namespace
 
-BitsPerByte bits_per_byte(model::Transformer& model, const text::Tokenizer& tokenizer, std::string_view text,
-                          const BitsPerByteOptions& options, base::ThreadPool& pool) {
+BitsPerByte bits_per_byte(engine::Engine& engine, std::string_view text, const BitsPerByteOptions& options) {
   if (text.empty()) throw_error(ErrorCode::kBadInput, "[eval] the text is empty");
-  if (tokenizer.vocab_size() > model.config().vocab_size) {
-    throw_error(ErrorCode::kBadInput, "[eval] the tokenizer has {} ids, the model's vocab_size is {}",
-                tokenizer.vocab_size(), model.config().vocab_size);
-  }
+  const int64_t longest = engine.info().context_tokens;
   if (options.window_tokens < 1 || options.stride_tokens < 1 ||
-      options.stride_tokens > options.window_tokens) {
-    throw_error(ErrorCode::kBadInput, "[eval] window {} and stride {}: need 1 <= stride <= window",
-                options.window_tokens, options.stride_tokens);
+      options.stride_tokens > options.window_tokens || options.window_tokens > longest) {
+    throw_error(ErrorCode::kBadInput, "[eval] window {} and stride {}: need 1 <= stride <= window <= {}",
+                options.window_tokens, options.stride_tokens, longest);
   }
-  std::vector<int32_t> ids = {model.config().bos_token_id};
-  const std::vector<text::TokenId> encoded = tokenizer.encode(text);
+  std::vector<text::TokenId> ids = {engine.info().bos_token};
+  const std::vector<text::TokenId> encoded = engine.tokenizer()->encode(text);
   ids.insert(ids.end(), encoded.begin(), encoded.end());
 
   BitsPerByte result;
@@ -49,25 +45,13 @@ BitsPerByte bits_per_byte(model::Transformer& model, const text::Tokenizer& toke
   result.bytes = static_cast<int64_t>(text.size());
   const int64_t length = std::min(options.window_tokens, result.tokens);
   const std::vector<Window> windows = cut(result.tokens, length, std::min(options.stride_tokens, length));
-  const auto total = static_cast<int64_t>(windows.size());
-
-  std::vector<int32_t> tokens;  // [rows, length + 1]
-  std::vector<float> nats;      // [rows * length]
-  for (int64_t first = 0; first < total;) {
-    const int64_t rows = std::min(options.rows, total - first);
-    tokens.clear();
-    for (int64_t row = 0; row < rows; ++row) {
-      const auto begin = ids.begin() + windows[static_cast<size_t>(first + row)].begin;
-      tokens.insert(tokens.end(), begin, begin + length + 1);
-    }
-    model.evaluate({rows, length, tokens, {}}, {}, pool, &nats);
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t i = windows[static_cast<size_t>(first + row)].first_new; i < length; ++i) {
-        result.nats += nats[static_cast<size_t>(row * length + i)];
-      }
-    }
-    first += rows;
-    if (options.progress) options.progress(first, total);
+  int64_t done = 0;
+  for (const Window& window : windows) {
+    const auto begin = static_cast<size_t>(window.begin);
+    const std::vector<float> nats =
+        engine.score(std::span(ids).subspan(begin, static_cast<size_t>(length) + 1));
+    for (auto i = static_cast<size_t>(window.first_new); i < nats.size(); ++i) result.nats += nats[i];
+    if (options.progress) options.progress(++done, static_cast<int64_t>(windows.size()));
   }
   result.bits_per_byte = result.nats / (std::log(2.0) * static_cast<double>(result.bytes));
   return result;

@@ -6,17 +6,14 @@
 #include <functional>
 #include <string_view>
 
-#include "base/thread_pool.h"
-#include "model/transformer.h"
-#include "text/tokenizer.h"
+#include "engine/engine.h"
 
 namespace hadal::eval {
 
 struct BitsPerByteOptions {
   int64_t window_tokens = 256;  // inputs of one forward pass, at most
   int64_t stride_tokens =
-      128;           // windows begin this far apart, so a token sees at least window - stride before it
-  int64_t rows = 8;  // windows of one batch
+      128;  // windows begin this far apart, so a token sees at least window - stride before it
   std::function<void(int64_t done, int64_t total)> progress = {};  // windows; may be empty
 };
 
@@ -28,9 +25,8 @@ struct BitsPerByte {
   double nats_per_token() const { return tokens > 0 ? nats / static_cast<double>(tokens) : 0; }
 };
 
-// The text follows a BOS token, which is not predicted. Throws Error{kBadInput} for an empty text, a
-// vocabulary larger than the model's, or windows that are not 1 <= stride <= window.
-BitsPerByte bits_per_byte(model::Transformer& model, const text::Tokenizer& tokenizer, std::string_view text,
-                          const BitsPerByteOptions& options, base::ThreadPool& pool);
+// The text follows a BOS token, which is not predicted. Throws Error{kBadInput} for an empty text, or windows
+// that are not 1 <= stride <= window <= the engine's context.
+BitsPerByte bits_per_byte(engine::Engine& engine, std::string_view text, const BitsPerByteOptions& options);
 
 }  // namespace hadal::eval

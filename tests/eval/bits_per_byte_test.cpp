@@ -6,6 +6,7 @@
 
 #include "../train/tiny_run.h"
 #include "base/error.h"
+#include "train/export_model.h"
 #include "train/recipe.h"
 
 namespace hadal::eval {
@@ -16,9 +17,17 @@ class BitsPerByteTest : public testing::Test {
   void SetUp() override {
     test::make_tiny_dataset(folder_.path());
     tokenizer_ = text::Tokenizer::load(folder_ / "tokenizer.json");
-    const train::Recipe recipe = train::parse_recipe(test::tiny_recipe("unused"), "tiny.toml");
+    train::Recipe recipe = train::parse_recipe(test::tiny_recipe("unused"), "tiny.toml");
+    recipe.model.max_position_embeddings = 1024;
     model_ = model::Transformer::create(recipe.model, 1, 0.2);
     text_ = test::tiny_documents(1, 5)[0] + test::tiny_documents(1, 6)[0];
+  }
+  // An engine on the model's weights as they are now, in FP32.
+  std::unique_ptr<engine::Engine> open() {
+    const std::string directory = folder_ / "model";
+    std::filesystem::create_directories(directory);
+    train::export_model(directory, *model_, {folder_ / "tokenizer.json", /*bf16=*/false});
+    return engine::Engine::open(directory, {.threads = 1, .context_tokens = 1024});
   }
   // Loss of every token of the text in one pass.
   std::vector<float> whole() {
@@ -37,10 +46,10 @@ class BitsPerByteTest : public testing::Test {
 };
 
 TEST_F(BitsPerByteTest, OneWindowIsTheWholeTextInOnePass) {
+  const auto engine = open();
   double nats = 0;
   for (const float n : whole()) nats += n;
-  const BitsPerByte result =
-      bits_per_byte(*model_, *tokenizer_, text_, {.window_tokens = 1000, .stride_tokens = 1000}, pool_);
+  const BitsPerByte result = bits_per_byte(*engine, text_, {.window_tokens = 1000, .stride_tokens = 1000});
   EXPECT_EQ(result.bytes, static_cast<int64_t>(text_.size()));
   EXPECT_NEAR(result.nats, nats, 1e-4);
   EXPECT_NEAR(result.bits_per_byte, nats / (std::log(2.0) * static_cast<double>(text_.size())), 1e-6);
@@ -49,13 +58,13 @@ TEST_F(BitsPerByteTest, OneWindowIsTheWholeTextInOnePass) {
 // Each token is predicted once whatever the windows are; the first window's tokens see the same as in one
 // pass.
 TEST_F(BitsPerByteTest, WindowsCoverEveryTokenOnce) {
+  const auto engine = open();
   const std::vector<float> all = whole();
   const auto n = static_cast<int64_t>(all.size());
   for (const int64_t window : {int64_t{1}, int64_t{7}, n - 1, n, n + 1}) {
     for (const int64_t stride : {int64_t{1}, window / 2, window}) {
       if (stride < 1) continue;
-      const BitsPerByte r = bits_per_byte(
-          *model_, *tokenizer_, text_, {.window_tokens = window, .stride_tokens = stride, .rows = 3}, pool_);
+      const BitsPerByte r = bits_per_byte(*engine, text_, {.window_tokens = window, .stride_tokens = stride});
       EXPECT_EQ(r.tokens, n);
       // Cut contexts change each token's loss a little, never the number of tokens: the sum stays near.
       double sum = 0;
@@ -70,9 +79,9 @@ TEST_F(BitsPerByteTest, AUniformModelNeedsLog2OfTheVocabularyPerToken) {
   for (auto& p : model_->parameters()) {
     if (p.name == "lm_head.weight") std::fill(p.value, p.value + p.size(), 0.0f);
   }
+  const auto engine = open();
   for (const int64_t stride : {3, 8, 16}) {
-    const BitsPerByte r = bits_per_byte(*model_, *tokenizer_, text_,
-                                        {.window_tokens = 16, .stride_tokens = stride, .rows = 2}, pool_);
+    const BitsPerByte r = bits_per_byte(*engine, text_, {.window_tokens = 16, .stride_tokens = stride});
     EXPECT_NEAR(r.nats_per_token(), std::log(320.0), 1e-5);
     EXPECT_NEAR(r.bits_per_byte * static_cast<double>(r.bytes),
                 static_cast<double>(r.tokens) * std::log2(320.0), 0.01);
@@ -80,15 +89,15 @@ TEST_F(BitsPerByteTest, AUniformModelNeedsLog2OfTheVocabularyPerToken) {
 }
 
 TEST_F(BitsPerByteTest, BadInputIsAnError) {
-  EXPECT_THROW(bits_per_byte(*model_, *tokenizer_, "", {}, pool_), Error);
-  EXPECT_THROW(bits_per_byte(*model_, *tokenizer_, "x", {.window_tokens = 4, .stride_tokens = 5}, pool_),
-               Error);
-  EXPECT_THROW(bits_per_byte(*model_, *tokenizer_, "x", {.window_tokens = 4, .stride_tokens = 0}, pool_),
-               Error);
+  const auto engine = open();
+  EXPECT_THROW(bits_per_byte(*engine, "", {}), Error);
+  EXPECT_THROW(bits_per_byte(*engine, "x", {.window_tokens = 4, .stride_tokens = 5}), Error);
+  EXPECT_THROW(bits_per_byte(*engine, "x", {.window_tokens = 4, .stride_tokens = 0}), Error);
 }
 
 TEST_F(BitsPerByteTest, AnyBytesAreAText) {
-  const BitsPerByte r = bits_per_byte(*model_, *tokenizer_, "\xff\xfe ok \x80", {}, pool_);
+  const auto engine = open();
+  const BitsPerByte r = bits_per_byte(*engine, "\xff\xfe ok \x80", {});
   EXPECT_EQ(r.bytes, 7);
   EXPECT_GT(r.bits_per_byte, 0);
 }

@@ -258,8 +258,8 @@ MAX_PLACES = 3
 
 # (what, registry file, regex of its rows' names, regex of a mention of {name} in code, the name's own file)
 REGISTRIES = [
-    ("weight format", "src/quant/registry.cpp", r'^ +\{"(\w+)", tensor::', r'"quant/{name}\.h"', "src/quant/{name}."),
-    ("architecture", "src/model/config.cpp", r'^ +\{"(\w+ForCausalLM)"', r'"{name}"', "src/model/config."),
+    ("weight format", "src/quant/registry.cpp", r'^ +\{"(\w+)", k\w+,', r'"quant/{name}\.h"', "src/quant/{name}."),
+    ("architecture", "src/model/family.cpp", r'^ +\{"(\w+ForCausalLM)"', r'"{name}"', "src/model/family."),
     ("endpoint", "src/serve/api/service.cpp", r'^ +\{"[A-Z]+", "[^"]*", (\w+)\}', r"\b{name}\(", "src/serve/api/{name}."),
     ("command", "src/cli/main.cpp", r"cli::add_(\w+)\b", r"\badd_{name}\b", "src/cli/{name}."),
 ]
