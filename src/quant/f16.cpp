@@ -14,4 +14,11 @@ void f16_to_float(const std::byte* bytes, int64_t count, float* out) {
   }
 }
 
+void f16_from_float(const float* values, int64_t count, std::byte* bytes, const float* /*importance*/) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint16_t bits = tensor::float_to_f16(values[i]);
+    std::memcpy(bytes + 2 * i, &bits, 2);
+  }
+}
+
 }  // namespace hadal::quant

@@ -1,4 +1,5 @@
-// IEEE half-precision weights, read exactly (subnormals and infinities included).
+// IEEE half-precision weights. Reading is exact (subnormals and infinities included); writing rounds to
+// nearest even.
 #pragma once
 
 #include <cstddef>
@@ -8,5 +9,6 @@ namespace hadal::quant {
 
 // `bytes` holds `count` little-endian values and need not be aligned.
 void f16_to_float(const std::byte* bytes, int64_t count, float* out);
+void f16_from_float(const float* values, int64_t count, std::byte* bytes, const float* importance = nullptr);
 
 }  // namespace hadal::quant

@@ -25,4 +25,9 @@ void e4m3_to_float(const std::byte* bytes, int64_t count, float* out);
 void fp8_block_to_float(const std::byte* values, int64_t rows, int64_t cols, const float* scale_inv,
                         Fp8BlockShape block, float* out);
 
+// The inverse: each block's scale puts its largest magnitude on E4M3's largest, 448; values are rounded to
+// nearest even. Values that are not finite count as zero.
+void fp8_block_from_float(const float* values, int64_t rows, int64_t cols, Fp8BlockShape block,
+                          std::byte* bytes, float* scale_inv);
+
 }  // namespace hadal::quant

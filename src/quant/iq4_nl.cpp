@@ -1,6 +1,7 @@
 #include "quant/iq4_nl.h"
 
 #include "quant/block_bytes.h"
+#include "quant/scale_search.h"
 
 namespace hadal::quant {
 
@@ -13,6 +14,20 @@ void iq4_nl_to_float(const std::byte* bytes, int64_t count, float* out) {
       y[j] = d * static_cast<float>(kIq4Levels[q & 15]);
       y[j + 16] = d * static_cast<float>(kIq4Levels[q >> 4]);
     }
+  }
+}
+
+void iq4_nl_from_float(const float* values, int64_t count, std::byte* bytes, const float* importance) {
+  for (int64_t i = 0; i < count; i += kIQ4_NLElements, bytes += kIQ4_NLBytes) {
+    const SearchBlock<32> block(values + i, importance != nullptr ? importance + i : nullptr);
+    const float scale = fit_signed<Iq4Nearest, 32>(block.x, block.w);
+    const uint16_t d = finite_f16(scale * block.magnitude);
+    const float held = tensor::f16_to_float(d);
+    const float inverse = held != 0 ? block.magnitude / held : 0.0f;
+    int code[32];
+    for (int j = 0; j < 32; ++j) code[j] = Iq4Nearest::code(block.x[j] * inverse);
+    store_u16(d, bytes);
+    for (int j = 0; j < 16; ++j) store_u8(code[j] | code[j + 16] << 4, bytes + 2 + j);
   }
 }
 

@@ -18,5 +18,27 @@ inline constexpr int8_t kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -
 
 // `count` values, whole blocks; `bytes` need not be aligned.
 void iq4_nl_to_float(const std::byte* bytes, int64_t count, float* out);
+// The nearest that a search over scales finds, by squared error weighted with `importance` (> 0; null:
+// equal). Values that are not finite count as zero.
+void iq4_nl_from_float(const float* values, int64_t count, std::byte* bytes,
+                       const float* importance = nullptr);
+
+// The search's view of them: the nearest level to a value in the levels' own units.
+struct Iq4Nearest {
+  static constexpr float kLargest = 127;
+  static float nearest(float v) {
+    float level = kIq4Levels[0];
+    for (int i = 1; i < 16; ++i) {
+      const float middle = 0.5f * static_cast<float>(kIq4Levels[i - 1] + kIq4Levels[i]);
+      level += v > middle ? static_cast<float>(kIq4Levels[i] - kIq4Levels[i - 1]) : 0.0f;
+    }
+    return level;
+  }
+  static int code(float v) {
+    int code = 0;
+    while (code < 15 && v > 0.5f * static_cast<float>(kIq4Levels[code] + kIq4Levels[code + 1])) ++code;
+    return code;
+  }
+};
 
 }  // namespace hadal::quant

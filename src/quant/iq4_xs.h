@@ -16,5 +16,9 @@ inline constexpr int64_t kIQ4_XSElements = 256, kIQ4_XSBytes = 136;
 
 // `count` values, whole blocks; `bytes` need not be aligned.
 void iq4_xs_to_float(const std::byte* bytes, int64_t count, float* out);
+// The nearest that a search over scales finds, by squared error weighted with `importance` (> 0; null:
+// equal). Values that are not finite count as zero.
+void iq4_xs_from_float(const float* values, int64_t count, std::byte* bytes,
+                       const float* importance = nullptr);
 
 }  // namespace hadal::quant

@@ -17,5 +17,8 @@ inline constexpr int64_t kQ2_KElements = 256, kQ2_KBytes = 84;
 
 // `count` values, whole blocks; `bytes` need not be aligned.
 void q2_k_to_float(const std::byte* bytes, int64_t count, float* out);
+// The nearest that a search over scales finds, by squared error weighted with `importance` (> 0; null:
+// equal). Values that are not finite count as zero.
+void q2_k_from_float(const float* values, int64_t count, std::byte* bytes, const float* importance = nullptr);
 
 }  // namespace hadal::quant

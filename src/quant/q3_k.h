@@ -18,5 +18,8 @@ inline constexpr int64_t kQ3_KElements = 256, kQ3_KBytes = 110;
 
 // `count` values, whole blocks; `bytes` need not be aligned.
 void q3_k_to_float(const std::byte* bytes, int64_t count, float* out);
+// The nearest that a search over scales finds, by squared error weighted with `importance` (> 0; null:
+// equal). Values that are not finite count as zero.
+void q3_k_from_float(const float* values, int64_t count, std::byte* bytes, const float* importance = nullptr);
 
 }  // namespace hadal::quant
