@@ -26,11 +26,12 @@ void iq4_nl_from_float(const float* values, int64_t count, std::byte* bytes,
 // The search's view of them: the nearest level to a value in the levels' own units.
 struct Iq4Nearest {
   static constexpr float kLargest = 127;
-  static float nearest(float v) {
-    float level = kIq4Levels[0];
+  template <typename V>
+  static V nearest(V v) {
+    V level = V{} + static_cast<float>(kIq4Levels[0]);
     for (int i = 1; i < 16; ++i) {
       const float middle = 0.5f * static_cast<float>(kIq4Levels[i - 1] + kIq4Levels[i]);
-      level += v > middle ? static_cast<float>(kIq4Levels[i] - kIq4Levels[i - 1]) : 0.0f;
+      level += v > middle ? V{} + static_cast<float>(kIq4Levels[i] - kIq4Levels[i - 1]) : V{};
     }
     return level;
   }
