@@ -190,4 +190,28 @@ StoredWeights::StoredWeights(const ModelConfig& config, std::unique_ptr<const fo
   Loader(*this).load();
 }
 
+int64_t StoredWeights::bytes_per_token() const {
+  const auto mlp_bytes = [](const StoredMlp& w) {
+    return w.gate_proj.bytes() + w.up_proj.bytes() + w.down_proj.bytes();
+  };
+  const auto sum = [](std::initializer_list<const QuantMatrix*> matrices) {
+    int64_t total = 0;
+    for (const QuantMatrix* w : matrices) total += w->empty() ? 0 : w->bytes();
+    return total;
+  };
+  int64_t total = lm_head.bytes();
+  for (const StoredBlock& w : layers) {
+    total += sum({&w.mla.q_proj, &w.mla.q_a_proj, &w.mla.q_b_proj, &w.mla.kv_a_proj_with_mqa,
+                  &w.mla.kv_b_proj.stacked, &w.mla.kv_b_proj.k, &w.mla.kv_b_proj.v, &w.mla.o_proj,
+                  &w.gqa.q_proj, &w.gqa.k_proj, &w.gqa.v_proj, &w.gqa.o_proj});
+    if (!w.moe) {
+      total += mlp_bytes(w.mlp);
+      continue;
+    }
+    total += w.moe->gate.bytes() + config_.num_experts_per_tok * mlp_bytes(w.moe->experts.front());
+    if (!w.moe->shared_experts.empty()) total += mlp_bytes(w.moe->shared_experts);
+  }
+  return total;
+}
+
 }  // namespace hadal::model

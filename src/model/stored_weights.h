@@ -88,6 +88,8 @@ class StoredWeights {
   const ModelConfig& config() const { return config_; }
   int64_t parameter_count() const { return parameter_count_; }
   int64_t bytes() const { return source_->bytes(); }
+  // Bytes of the matrices that one token of the main model is multiplied with: what a decode step reads.
+  int64_t bytes_per_token() const;
 
   QuantMatrix embed_tokens;  // [vocab, hidden]
   std::vector<StoredBlock> layers;
