@@ -91,7 +91,7 @@ Answer get_answer(HttpClient& client, const HubOptions& options, const std::stri
       reason = fmt::format("HTTP {}", outcome.head.status);
     }
     if (outcome.permanent || attempt == options.retries) {
-      throw_error(ErrorCode::kIo, "[hub] {}: cannot reach {}: {} ({} attempts); is there a network?", what,
+      throw_error(ErrorCode::kIo, "[hub] {}: cannot reach {}: {} (attempt {}); is there a network?", what,
                   options.endpoint, reason, attempt + 1);
     }
     const double wait = backoff_wait(options, attempt, outcome.head.retry_after);

@@ -8,6 +8,7 @@
 #include <exception>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace hadal::format {
@@ -115,6 +116,9 @@ struct HttpClient::State {
   bool head_seen = false;
   bool refused = false;
   bool stopped = false;
+  bool stalled = false;
+  curl_off_t received = 0;
+  double received_at = 0;
   size_t dropped_bytes = 0;
   std::exception_ptr thrown;
 
@@ -191,10 +195,16 @@ struct HttpClient::State {
     }
     return state.refused ? CURL_WRITEFUNC_ERROR : size;
   }
-  static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  static int on_progress(void* self, curl_off_t, curl_off_t received, curl_off_t, curl_off_t) {
     auto& state = *static_cast<State*>(self);
+    const double now = base::monotonic_seconds();
+    if (received != state.received) {
+      state.received = received;
+      state.received_at = now;
+    }
+    state.stalled = now - state.received_at > state.options.stall_seconds;
     state.stopped = state.options.stopped && state.options.stopped();
-    return state.stopped ? 1 : 0;
+    return state.stopped || state.stalled ? 1 : 0;
   }
 
   void set_options() {
@@ -206,6 +216,7 @@ struct HttpClient::State {
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "hadal/0.1");
     curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, kBufferBytes);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_seconds * 1000));
+    // A connection that only drips; on_progress sees one that is silent.
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, kStallBytesPerSecond);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(options.stall_seconds)));
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
@@ -232,6 +243,9 @@ struct HttpClient::State {
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_RANGE, offset > 0 ? range.c_str() : nullptr);
     error[0] = '\0';
+    stalled = false;
+    received = 0;
+    received_at = base::monotonic_seconds();
     const CURLcode code = curl_easy_perform(curl);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, nullptr);
     curl_slist_free_all(headers);
@@ -286,6 +300,7 @@ HttpOutcome HttpClient::get(const std::string& first_url, int64_t offset,
       outcome.kind = HttpOutcome::Kind::kRefused;
       return outcome;
     }
+    if (state.stalled) return fail(fmt::format("no bytes for {:.0f} s", state.options.stall_seconds), false);
     if (code != CURLE_OK) {
       return fail(state.error[0] != '\0' ? state.error : curl_easy_strerror(code), is_permanent(code));
     }

@@ -92,7 +92,7 @@ void HubTransfer::run(HttpClient& client) {
     if (step == Step::kDone) return;
     if (offset_ - before >= kProgressBytes) failures = 0;
     if (failures == options_.retries) {
-      throw_error(ErrorCode::kIo, "[hub] {}: {} ({} attempts); what came is kept: the same command continues",
+      throw_error(ErrorCode::kIo, "[hub] {}: {} (attempt {}); what came is kept: the same command continues",
                   what_, complaint_, failures + 1);
     }
     const double wait = backoff_wait(options_, failures, retry_after_);
@@ -236,8 +236,10 @@ void HubTransfer::resume_from_disk() {
 
 // From the first byte again.
 void HubTransfer::restart() {
-  if (++restarts_ > kMaxRestarts)
-    throw_error(ErrorCode::kIo, "[hub] {}: the server's content changes all the time", what_);
+  if (++restarts_ > kMaxRestarts) {
+    throw_error(ErrorCode::kIo, "[hub] {}: the server's content changes all the time{}", what_,
+                complaint_.empty() ? "" : " (" + complaint_ + ")");
+  }
   counters_.bytes_done -= offset_;
   offset_ = 0;
   state_ = {};
