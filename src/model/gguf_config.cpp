@@ -178,14 +178,22 @@ std::optional<Llama3Scaling> find_llama3(const std::vector<float>& factors, doub
         std::pow(rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_dim));
     if (smooth > 1e-6 && smooth < 1 - 1e-6) points.emplace_back(frequency / (2 * std::numbers::pi), smooth);
   }
-  if (points.size() < 2) return std::nullopt;
-  const double slope =
-      (points.front().second - points.back().second) / (points.front().first - points.back().first);
-  if (!(slope > 0)) return std::nullopt;
-  const double span = static_cast<double>(scaling.original_max_position_embeddings) / slope;  // high - low
-  scaling.low_freq_factor = (slope * points.front().first - points.front().second) * span;
-  scaling.high_freq_factor = scaling.low_freq_factor + span;
-  if (!(scaling.low_freq_factor > 0)) return std::nullopt;
+  if (points.size() >= 2) {
+    const double slope =
+        (points.front().second - points.back().second) / (points.front().first - points.back().first);
+    if (!(slope > 0)) return std::nullopt;
+    const double span = static_cast<double>(scaling.original_max_position_embeddings) / slope;  // high - low
+    scaling.low_freq_factor = (slope * points.front().first - points.front().second) * span;
+    scaling.high_freq_factor = scaling.low_freq_factor + span;
+    if (!(scaling.low_freq_factor > 0)) return std::nullopt;
+  } else if (points.size() == 1) {
+    // One point does not fix a line: the released models' 1 and 4 are taken, and original is what is left.
+    const double turns = scaling.low_freq_factor +
+                         points.front().second * (scaling.high_freq_factor - scaling.low_freq_factor);
+    scaling.original_max_position_embeddings = std::llround(turns / points.front().first);
+  } else {
+    return std::nullopt;
+  }
   if (!near(llama3_rope_factors(scaling, head_dim, rope_theta), factors)) return std::nullopt;
   return scaling;
 }
