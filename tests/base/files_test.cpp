@@ -2,15 +2,14 @@
 #include "base/files.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <thread>
 
 #include "base/error.h"
+#include "support/temporary_folder.h"
 
 namespace hadal::base {
 namespace {
@@ -19,13 +18,6 @@ namespace fs = std::filesystem;
 
 class FilesTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "hadal-files-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   void put(const std::string& content) const {
     replace_directory(folder_ + "/it",
                       [&](const std::string& aside) { write_file_atomic(aside + "/content", content); });
@@ -34,7 +26,8 @@ class FilesTest : public testing::Test {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
 
-  std::string folder_;
+  const test::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
 };
 
 template <typename Fn>

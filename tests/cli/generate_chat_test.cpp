@@ -14,25 +14,13 @@
 #include "base/json.h"
 #include "engine/tiny_model.h"
 #include "format/safetensors.h"
+#include "support/shell.h"
 
 namespace hadal {
 namespace {
 
-struct Outcome {
-  int status = -1;
-  std::string output;
-};
-
-Outcome shell(const std::string& command) {
-  FILE* pipe = ::popen(command.c_str(), "r");
-  Outcome outcome;
-  char buffer[4096];
-  for (size_t got = 0; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-    outcome.output.append(buffer, got);
-  const int raw = ::pclose(pipe);
-  if (WIFEXITED(raw)) outcome.status = WEXITSTATUS(raw);
-  return outcome;
-}
+using test::Outcome;
+using test::shell;
 
 class Commands : public testing::Test {
  protected:
@@ -47,11 +35,7 @@ class Commands : public testing::Test {
   }
   void expect_usage_error(const std::string& command, const std::string& rest,
                           const std::string& part) const {
-    const Outcome outcome = run(command, rest + " 2>&1 < /dev/null");
-    EXPECT_EQ(outcome.status, 2) << outcome.output;
-    EXPECT_EQ(outcome.output.rfind("hadal: ", 0), 0u) << outcome.output;
-    EXPECT_EQ(outcome.output.find('\n'), outcome.output.size() - 1) << outcome.output;
-    EXPECT_NE(outcome.output.find(part), std::string::npos) << outcome.output;
+    test::expect_usage_error(run(command, rest + " 2>&1 < /dev/null"), part);
   }
 
   engine::TinyModel model_;

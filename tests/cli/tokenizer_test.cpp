@@ -1,37 +1,20 @@
 // hadal tokenizer, run as a person runs it: outputs, exit statuses, one line for each error.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
-#include <filesystem>
 #include <string>
 
 #include "base/files.h"
+#include "support/shell.h"
+#include "support/temporary_folder.h"
 
 namespace {
 
-struct Outcome {
-  int status;
-  std::string output;  // standard output, then what 2>&1 asks for
-};
-
-Outcome shell(const std::string& command) {
-  FILE* pipe = ::popen(command.c_str(), "r");
-  Outcome outcome{-1, ""};
-  char buffer[4096];
-  for (size_t got; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;)
-    outcome.output.append(buffer, got);
-  const int raw = ::pclose(pipe);
-  if (WIFEXITED(raw)) outcome.status = WEXITSTATUS(raw);
-  return outcome;
-}
+using hadal::test::Outcome;
+using hadal::test::shell;
 
 class TokenizerCommand : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = ::testing::TempDir() + "/hadal_tokenizer_" +
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::create_directories(folder_);
     std::string text;
     for (int i = 0; i < 50; ++i) text += "The deep sea is deep. " + std::to_string(i * 37) + "\n";
     hadal::base::write_file_atomic(folder_ + "/text.txt", text);
@@ -40,19 +23,14 @@ class TokenizerCommand : public ::testing::Test {
     ASSERT_EQ(train.status, 0) << train.output;
     EXPECT_NE(train.output.find("300 tokens"), std::string::npos) << train.output;
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::string tokenizer() const { return folder_ + "/tokenizer.json"; }
   static Outcome run(const std::string& arguments) { return shell(HADAL_BINARY " tokenizer " + arguments); }
   void expect_usage_error(const std::string& arguments, const std::string& part) {
-    const Outcome outcome = run(arguments + " 2>&1 < /dev/null");
-    EXPECT_EQ(outcome.status, 2) << outcome.output;
-    EXPECT_EQ(outcome.output.find("hadal: "), 0u) << outcome.output;
-    EXPECT_EQ(outcome.output.find('\n'), outcome.output.size() - 1) << outcome.output;
-    EXPECT_NE(outcome.output.find(part), std::string::npos) << outcome.output;
+    hadal::test::expect_usage_error(run(arguments + " 2>&1 < /dev/null"), part);
   }
 
-  std::string folder_;
+  const hadal::test::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
 };
 
 TEST_F(TokenizerCommand, EncodesAndDecodes) {

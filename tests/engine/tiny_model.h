@@ -2,11 +2,10 @@
 // engine.
 #pragma once
 
-#include <unistd.h>
-
 #include <filesystem>
 #include <string>
 
+#include "support/temporary_folder.h"
 #include "text/bpe_trainer.h"
 
 namespace hadal::engine {
@@ -16,14 +15,8 @@ class TinyModel {
  public:
   TinyModel() {
     namespace fs = std::filesystem;
-    static int count = 0;
-    directory_ = (fs::temp_directory_path() /
-                  ("hadal-tiny-" + std::to_string(getpid()) + "-" + std::to_string(count++)))
-                     .string();
-    fs::create_directories(directory_);
     const std::string golden = std::string(HADAL_SOURCE_DIR) + "/tests/golden/deepseek-v3/";
-    for (const char* name : {"config.json", "model.safetensors"})
-      fs::copy_file(golden + name, directory_ + "/" + name);
+    for (const char* name : {"config.json", "model.safetensors"}) fs::copy_file(golden + name, path(name));
     const std::string_view text =
         "the sea is deep and the deep sea is dark; the light of the day does not reach the trench, and the "
         "fish of the "
@@ -31,17 +24,13 @@ class TinyModel {
         "is still";
     text::TrainOptions options;
     options.vocab_size = 320;
-    text::train_bpe({&text, 1}, options)->save(directory_ + "/tokenizer.json");
+    text::train_bpe({&text, 1}, options)->save(path("tokenizer.json"));
   }
-  ~TinyModel() { std::filesystem::remove_all(directory_); }
-  TinyModel(const TinyModel&) = delete;
-  TinyModel& operator=(const TinyModel&) = delete;
-
-  const std::string& directory() const { return directory_; }
-  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+  const std::string& directory() const { return folder_.path(); }
+  std::string path(const std::string& name) const { return folder_ / name; }
 
  private:
-  std::string directory_;
+  test::TemporaryFolder folder_;
 };
 
 }  // namespace hadal::engine

@@ -27,7 +27,7 @@ class Dialogues : public ::testing::Test {
   }
   DialogueMaker maker(uint64_t seed = 1) const { return DialogueMaker(&wordnet_, counts_, {100, 0.1, seed}); }
 
-  ScratchFolder folder_;
+  TemporaryFolder folder_;
   WordNet wordnet_;
   std::unordered_map<std::string, int64_t> counts_;
 };

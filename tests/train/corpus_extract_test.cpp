@@ -29,7 +29,7 @@ std::string error_of(const std::string& extractor, const std::string& path) {
 }
 
 // Two chapters over two compressed blocks, with the tags that real modules have.
-void write_sword(const ScratchFolder& folder) {
+void write_sword(const TemporaryFolder& folder) {
   const std::string one =
       "<chapter osisID=\"Gen.1\" sID=\"Gen.1\" n=\"1\"/> <title>CREATION</title> <w lemma=\"strong:H1\">In "
       "the "
@@ -46,7 +46,7 @@ void write_sword(const ScratchFolder& folder) {
 }
 
 TEST(CorpusExtract, SwordChaptersWithoutNotesAndTitles) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_sword(folder);
   const std::vector<Document> documents = run("sword", folder / "m");
   ASSERT_EQ(documents.size(), 2u);
@@ -57,7 +57,7 @@ TEST(CorpusExtract, SwordChaptersWithoutNotesAndTitles) {
 }
 
 TEST(CorpusExtract, SwordRefusesBlocksPastTheEndAndDamagedOnes) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_sword(folder);
   const std::string data = base::read_file(folder / "m/ot.bzz");
   folder.write("m/ot.bzz", data.substr(0, data.size() - 4));
@@ -77,7 +77,7 @@ std::string r_vector(const std::vector<std::string>& lines) {
 }
 
 TEST(CorpusExtract, RdataStringsAreLinesAndChaptersDocuments) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string object = r_vector(
       {"EMMA", "", "CHAPTER I", "", "Emma was _very_", "handsome.", "", "CHAPTER II", "She smiled."});
   folder.write("d/Rdata.rdb", be32(static_cast<uint32_t>(object.size())) + deflated(object));
@@ -88,7 +88,7 @@ TEST(CorpusExtract, RdataStringsAreLinesAndChaptersDocuments) {
 }
 
 TEST(CorpusExtract, RdataRefusesWhatEndsEarlyOrIsCompressedOtherwise) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string object = r_vector({"one", "two"});
   folder.write("d/a.rdb", be32(9) + deflated(object.substr(0, object.size() - 2)));
   EXPECT_NE(error_of("rdata", folder / "d").find("ends early"), std::string::npos);
@@ -97,7 +97,7 @@ TEST(CorpusExtract, RdataRefusesWhatEndsEarlyOrIsCompressedOtherwise) {
 }
 
 TEST(CorpusExtract, HtmlWithoutScriptsTablesAndNavigation) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   folder.write("h/a.html",
                "<html><head><title>T</title></head><body><script>var x = '<p>no</p>';</script>"
                "<div class=\"navheader\"><div>Prev</div><p>Next</p></div><p>First <code>one</code>\nline.</p>"
@@ -111,7 +111,7 @@ TEST(CorpusExtract, HtmlWithoutScriptsTablesAndNavigation) {
 }
 
 TEST(CorpusExtract, HtmlThatNeverCloses) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   folder.write("h/a.html", "<p>Text <b>bold<p>More<table><tr><td>lost");
   EXPECT_EQ(run("html", folder / "h").at(0).text, "Text bold\n\nMore");
   folder.write("h/a.html", "Text <unfinished");
@@ -119,7 +119,7 @@ TEST(CorpusExtract, HtmlThatNeverCloses) {
 }
 
 TEST(CorpusExtract, RstLeavesTextOfRolesAndDropsListings) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   folder.write(
       "r/a.rst.txt",
       "Heading\n=======\n\nSee :ref:`the part <label>` and ``code`` and :func:`~os.path.join`,\n*now*::\n\n"
@@ -130,7 +130,7 @@ TEST(CorpusExtract, RstLeavesTextOfRolesAndDropsListings) {
 }
 
 TEST(CorpusExtract, PodLeavesTextOfCodes) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   folder.write(
       "p/a.pod",
       "code before\n\n=head1 NAME\n\nUse C<< a > b >> and L<the page|perlre> I<or B<not>>, E<lt>tagE<gt>.\n\n"
@@ -139,7 +139,7 @@ TEST(CorpusExtract, PodLeavesTextOfCodes) {
 }
 
 TEST(CorpusExtract, WordnetAsSentences) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_small_wordnet(folder, "w");
   std::string all;
   for (const Document& document : run("wordnet", folder / "w")) all += document.text + "\n";
@@ -150,7 +150,7 @@ TEST(CorpusExtract, WordnetAsSentences) {
 }
 
 TEST(CorpusExtract, WordnetNamesFileAndLine) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_small_wordnet(folder, "w");
   folder.write("w/data.verb", "00000040 30 v zz wander\n");
   EXPECT_NE(error_of("wordnet", folder / "w").find("data.verb:1"), std::string::npos);

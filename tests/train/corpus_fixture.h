@@ -1,44 +1,17 @@
-// A scratch folder that goes with the test, and packages put straight into a corpus cache: what `hadal data
+// Packages put straight into a corpus cache: what `hadal data
 // build` finds there it does not fetch, so the whole pipeline runs without a network.
 #pragma once
 
-#include <unistd.h>
 #include <zlib.h>
 
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <string>
+
+#include "support/temporary_folder.h"
 
 namespace hadal::train::corpus {
 
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "hadal-corpus-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  std::string operator/(const std::string& name) const {
-    return (std::filesystem::path(path_) / name).string();
-  }
-  // Writes a file below the folder, making the folders on its way; returns its path.
-  std::string write(const std::string& name, const std::string& bytes) const {
-    const std::string path = *this / name;
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-    std::ofstream(path, std::ios::binary) << bytes;
-    return path;
-  }
-
- private:
-  std::string path_;
-};
+using test::TemporaryFolder;
 
 inline std::string deflated(const std::string& bytes) {
   uLongf size = compressBound(bytes.size());
@@ -60,7 +33,7 @@ inline std::string be32(uint32_t value) {
 }
 
 // A WordNet of six words, in the files that WordNet 3.0 has: dog and cat are animals, hot and cold opposites.
-inline void write_small_wordnet(const ScratchFolder& folder, const std::string& at) {
+inline void write_small_wordnet(const TemporaryFolder& folder, const std::string& at) {
   folder.write(
       at + "/data.noun",
       "  1 The licence of WordNet comes first, two spaces in front.\n"

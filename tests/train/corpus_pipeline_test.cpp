@@ -69,7 +69,7 @@ class Pipeline : public ::testing::Test {
   }
   std::string out(const std::string& name) const { return base::read_file(folder_ / ("out/" + name)); }
 
-  ScratchFolder folder_;
+  TemporaryFolder folder_;
 };
 
 TEST_F(Pipeline, MakesAWholeDataset) {

@@ -11,9 +11,9 @@
 namespace hadal::train {
 namespace {
 
-using corpus::ScratchFolder;
+using corpus::TemporaryFolder;
 
-std::string write_shard(const ScratchFolder& folder, int32_t vocab_size) {
+std::string write_shard(const TemporaryFolder& folder, int32_t vocab_size) {
   TokenShardWriter writer(vocab_size);
   const std::vector<int32_t> first = {0, 5, vocab_size - 1, 1};
   const std::vector<int32_t> second = {0, 7, 1};
@@ -35,7 +35,7 @@ std::string error_of(const std::string& path) {
 
 TEST(Dataset, RoundTripInTwoAndFourBytes) {
   for (const int32_t vocab_size : {4096, 65536, 65537, 129280}) {
-    const ScratchFolder folder;
+    const TemporaryFolder folder;
     const TokenDataset dataset = TokenDataset::open(write_shard(folder, vocab_size));
     EXPECT_EQ(dataset.size(), 7);
     EXPECT_EQ(dataset.vocab_size(), vocab_size);
@@ -53,13 +53,13 @@ TEST(Dataset, RoundTripInTwoAndFourBytes) {
 }
 
 TEST(Dataset, OpensADirectoryByItsTrainingShard) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   write_shard(folder, 100);
   EXPECT_EQ(TokenDataset::open(folder / "").size(), 7);
 }
 
 TEST(Dataset, StaysValidWhenMoved) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   TokenDataset first = TokenDataset::open(write_shard(folder, 100));
   const TokenDataset second = std::move(first);
   EXPECT_EQ(second.at(5), 7);
@@ -67,13 +67,13 @@ TEST(Dataset, StaysValidWhenMoved) {
 }
 
 TEST(Dataset, EmptyShardIsValid) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   TokenShardWriter(50).write(folder / "empty.bin");
   EXPECT_EQ(TokenDataset::open(folder / "empty.bin").size(), 0);
 }
 
 TEST(Dataset, EveryTruncationIsRefused) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string bytes = base::read_file(write_shard(folder, 100));
   for (size_t size = 0; size < bytes.size(); ++size) {
     folder.write("cut.bin", bytes.substr(0, size));
@@ -84,7 +84,7 @@ TEST(Dataset, EveryTruncationIsRefused) {
 }
 
 TEST(Dataset, EveryFlippedBitIsRefused) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string bytes = base::read_file(write_shard(folder, 100));
   for (size_t at = 0; at < bytes.size(); ++at) {
     // Bytes 32..39 are text_bytes, 48..51 vocab_size, 52..63 reserved: facts that nothing in the file can
@@ -98,7 +98,7 @@ TEST(Dataset, EveryFlippedBitIsRefused) {
 }
 
 TEST(Dataset, CountsThatOverflowAreRefused) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   const std::string bytes = base::read_file(write_shard(folder, 100));
   for (const size_t field : {16u, 24u}) {
     for (const uint64_t lie : {~uint64_t{0}, uint64_t{1} << 63, uint64_t{1} << 61, uint64_t{1} << 32}) {
@@ -111,7 +111,7 @@ TEST(Dataset, CountsThatOverflowAreRefused) {
 }
 
 TEST(Dataset, IdsBeyondTheVocabularyAreRefused) {
-  const ScratchFolder folder;
+  const TemporaryFolder folder;
   std::string bytes = base::read_file(write_shard(folder, 100));
   const uint32_t smaller = 50;  // the file holds id 99
   std::memcpy(bytes.data() + 48, &smaller, sizeof smaller);
