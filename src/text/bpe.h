@@ -31,6 +31,15 @@ class MergeTable {
     }
   }
 
+  // fn(left, right, merge) for every rule, in no order.
+  template <typename Fn>
+  void each(const Fn& fn) const {
+    for (const Slot& slot : slots_) {
+      if (slot.key != kEmpty)
+        fn(static_cast<TokenId>(slot.key >> 32), static_cast<TokenId>(slot.key & 0xFFFFFFFFu), slot.merge);
+    }
+  }
+
  private:
   static constexpr uint64_t kEmpty = ~uint64_t{0};
   struct Slot {

@@ -1,7 +1,6 @@
-// Conversations as token ids: DeepSeek-V3's format (reference: DeepSeek-V3 tokenizer_config.json
-// chat_template).
-//   <｜begin▁of▁sentence｜>{system}<｜User｜>{user}<｜Assistant｜>{assistant}<｜end▁of▁sentence｜>...
-// Text from a user never becomes a control token: only the template writes those.
+// What a conversation is made of, and the markers that DeepSeek's vocabularies have for it. The formats that
+// turn conversations into token ids are in text/chat/; render_chat is the plain one of DeepSeek-V3 and our
+// own models. Text from a user never becomes a control token: only a format writes those.
 #pragma once
 
 #include <span>
@@ -19,14 +18,31 @@ inline constexpr std::string_view kPad = "<｜▁pad▁｜>";
 inline constexpr std::string_view kUser = "<｜User｜>";
 inline constexpr std::string_view kAssistant = "<｜Assistant｜>";
 
-struct Message {
-  std::string role;  // "system", "user" or "assistant"
-  std::string content;
+// A call as the API has it.
+struct ToolCall {
+  std::string id;         // the caller's; results name it
+  std::string name;       // of the function
+  std::string arguments;  // JSON text, written as it is
 };
 
-// The ids of the whole conversation, ending in <｜Assistant｜> when `add_generation_prompt`. Several system
-// messages are joined by "\n\n". Throws Error{kBadInput} for an unknown role or a vocabulary without the
-// tokens.
+struct Message {
+  std::string role;  // "system", "user", "assistant" or "tool"
+  std::string content;
+  std::string reasoning_content = {};     // assistant: kept only where a prefix goes on from it
+  std::vector<ToolCall> tool_calls = {};  // assistant
+  std::string tool_call_id = {};          // tool: whose result this is; empty: the next one in order
+  bool prefix = false;                    // the last message, assistant: the answer goes on from its end
+};
+
+struct ToolDefinition {
+  std::string name;
+  std::string description;
+  std::string parameters;  // JSON Schema as text; empty for none
+};
+
+// The ids of the whole conversation in DeepSeek-V3's format (chat::kDeepSeekV3 without tools), ending in
+// <｜Assistant｜> when `add_generation_prompt`. Several system messages are joined by "\n\n". Throws
+// Error{kBadInput} for an unknown role or a vocabulary without the tokens.
 std::vector<TokenId> render_chat(const Tokenizer& tokenizer, std::span<const Message> messages,
                                  bool add_generation_prompt = true);
 

@@ -39,7 +39,7 @@ Regex split_pattern(const Json& config, const std::string& name) {
 
 }  // namespace
 
-PreTokenizer::PreTokenizer(const Json& config, const std::string& name) {
+PreTokenizer::PreTokenizer(const Json& config, const std::string& name) : config_(config) {
   if (!config.is_null()) add(config, name);
   if (!byte_level_) {
     throw_error(ErrorCode::kUnsupported,

@@ -27,6 +27,8 @@ class PreTokenizer {
   PreTokenizer(const base::Json& config, const std::string& name);
   ~PreTokenizer();
 
+  const base::Json& config() const { return config_; }  // as given
+
   // Appends the pieces of `text`, which must be valid UTF-8. They point into `text`.
   void split(std::string_view text, std::vector<std::string_view>& pieces) const;
 
@@ -40,6 +42,7 @@ class PreTokenizer {
   void run(std::vector<Regex::Searcher*>& searchers, size_t stage, std::string_view text,
            std::vector<std::string_view>& pieces) const;
 
+  base::Json config_;
   std::vector<Stage> stages_;
   bool byte_level_ = false;
 };

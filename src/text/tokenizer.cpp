@@ -10,6 +10,7 @@
 #include "text/byte_alphabet.h"
 #include "text/piece_cache.h"
 #include "text/tokenizer_parser.h"
+#include "text/tokenizer_writer.h"
 #include "text/utf8.h"
 
 namespace hadal::text {
@@ -46,6 +47,8 @@ struct Tokenizer::Impl {
   std::vector<bool> added;    // [vocab_size]
   std::unordered_map<std::string_view, TokenId>
       whole;  // with ignore_merges: bytes to id, added tokens left out
+
+  void take(TokenizerParts from);  // and make the tables that encoding needs
 
   void apply_merges(std::string_view piece, std::vector<TokenId>& out) const {
     if (parts.ignore_merges) {
@@ -124,9 +127,20 @@ std::shared_ptr<const Tokenizer> Tokenizer::load(const std::string& path) {
 
 std::shared_ptr<const Tokenizer> Tokenizer::parse(std::string_view json, const std::string& name) {
   const std::shared_ptr<Tokenizer> tokenizer(new Tokenizer());
-  Impl& impl = *tokenizer->impl_;
-  impl.json = json;
-  impl.parts = parse_tokenizer(json, name);
+  tokenizer->impl_->json = json;
+  tokenizer->impl_->take(parse_tokenizer(json, name));
+  return tokenizer;
+}
+
+std::shared_ptr<const Tokenizer> Tokenizer::assemble(TokenizerParts parts) {
+  const std::shared_ptr<Tokenizer> tokenizer(new Tokenizer());
+  tokenizer->impl_->take(std::move(parts));
+  return tokenizer;
+}
+
+void Tokenizer::Impl::take(TokenizerParts from) {
+  Impl& impl = *this;
+  impl.parts = std::move(from);
   impl.special.resize(impl.parts.tokens.size());
   impl.added.resize(impl.parts.tokens.size());
   std::vector<AddedToken> raw;
@@ -153,12 +167,15 @@ std::shared_ptr<const Tokenizer> Tokenizer::parse(std::string_view json, const s
       }
     }
   }
-  return tokenizer;
 }
 
-void Tokenizer::save(const std::string& path) const { base::write_file_atomic(path, impl_->json); }
+void Tokenizer::save(const std::string& path) const { base::write_file_atomic(path, to_json()); }
 
-std::string Tokenizer::to_json() const { return impl_->json; }
+std::string Tokenizer::to_json() const {
+  return impl_->json.empty() ? write_tokenizer_json(impl_->parts) : impl_->json;
+}
+
+const TokenizerParts& Tokenizer::parts() const { return impl_->parts; }
 
 int32_t Tokenizer::vocab_size() const { return static_cast<int32_t>(impl_->parts.tokens.size()); }
 

@@ -15,14 +15,19 @@ namespace hadal::text {
 
 using TokenId = int32_t;
 
+struct TokenizerParts;  // tokenizer_parser.h
+
 class Tokenizer {
  public:
   // Reads tokenizer.json. Throws Error{kBadInput} naming the file and the part that is wrong or unsupported.
   static std::shared_ptr<const Tokenizer> load(const std::string& path);
   static std::shared_ptr<const Tokenizer> parse(std::string_view json, const std::string& name);
+  // From a vocabulary that is checked already; for the readers in this folder.
+  static std::shared_ptr<const Tokenizer> assemble(TokenizerParts parts);
   ~Tokenizer();
 
-  void save(const std::string& path) const;  // a tokenizer.json that Hugging Face's library reads
+  // A tokenizer.json that Hugging Face's library reads: the bytes that were read, where it came from one.
+  void save(const std::string& path) const;
   std::string to_json() const;
 
   // One past the highest id, added tokens included.
@@ -47,6 +52,7 @@ class Tokenizer {
   std::string decode(std::span<const TokenId> ids, bool skip_special = false) const;
 
   std::optional<TokenId> find(std::string_view added_token) const;  // by its exact text
+  const TokenizerParts& parts() const;                              // for the writers in this folder
   bool is_special(TokenId id) const;  // an added token, "special" or not, that text cannot spell
 
  private:

@@ -1,0 +1,77 @@
+// Chat formats: how a family of models was trained to see a conversation, and how it writes reasoning and
+// tool calls. One file per format in this folder and one row in registry.cpp; docs/formats/chat.md has the
+// formats as facts.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace hadal::text {
+
+struct ChatOptions {
+  bool add_generation_prompt = true;  // end with what makes the model answer
+  std::optional<bool> thinking = {};  // the format's own default when absent
+  std::span<const ToolDefinition> tools = {};
+};
+
+struct Prompt {
+  std::vector<TokenId> ids;
+  bool starts_in_reasoning = false;  // the prompt ends within the reasoning: for OutputParser
+};
+
+// How a model writes tool calls.
+enum class ToolSyntax {
+  kNone,
+  kJsonBlock,  // function<｜tool▁sep｜>NAME, a line break, the arguments in a ```json block
+  kPlain,      // NAME<｜tool▁sep｜>ARGUMENTS
+};
+
+class PromptWriter;
+
+struct ChatFormat {
+  std::string_view name;
+  std::string_view about;
+  ToolSyntax tools = ToolSyntax::kNone;
+  bool reasons = false;  // the model writes <think> ... </think>
+  bool thinking_by_default = false;
+  bool thinking_switch = false;  // trained with and without; else `thinking` may only confirm the default
+
+  // Writes the conversation, which is checked already. True when the prompt ends within the reasoning.
+  bool (*write)(const ChatFormat& format, PromptWriter& out, std::span<const Message> messages,
+                const ChatOptions& options) = nullptr;
+};
+
+// By its name (--chat-format). Throws Error{kBadInput} that lists the names.
+const ChatFormat& find_chat_format(std::string_view name);
+std::vector<std::string_view> chat_format_names();
+
+// What a checkpoint says about itself; anything may be empty.
+struct ChatHints {
+  std::string_view chat_template;  // Jinja, of tokenizer_config.json, chat_template.jinja or the GGUF file
+  std::string_view model_name;     // directory or general.name
+  std::string_view architecture;   // model_type of config.json, general.architecture
+};
+
+// The format of a checkpoint: by its template's features, else by its name, else by its vocabulary. Null when
+// nothing fits (a base model, or a family without a format here).
+const ChatFormat* detect_chat_format(const Tokenizer& tokenizer, const ChatHints& hints);
+
+// Throws Error{kBadInput} naming the message for a role, a tool call or result or a prefix that has no place
+// there, for tools or a thinking mode that the format does not have, and for a vocabulary without the
+// format's tokens. Results of one round of calls are put in the order of the calls.
+Prompt render_prompt(const ChatFormat& format, const Tokenizer& tokenizer, std::span<const Message> messages,
+                     const ChatOptions& options = {});
+
+// Fill in the middle: <bos><｜fim▁begin｜>prefix<｜fim▁hole｜>suffix<｜fim▁end｜>; without a suffix,
+// <bos>prefix. Throws Error{kUnsupported} when there is a suffix and the vocabulary has no such tokens.
+bool supports_fim(const Tokenizer& tokenizer);
+std::vector<TokenId> render_fim(const Tokenizer& tokenizer, std::string_view prefix,
+                                std::optional<std::string_view> suffix);
+
+}  // namespace hadal::text

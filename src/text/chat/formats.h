@@ -1,0 +1,16 @@
+// The formats that registry.cpp lists, one file each.
+#pragma once
+
+#include "text/chat/chat_format.h"
+
+namespace hadal::text {
+
+extern const ChatFormat kDeepSeekV2;
+extern const ChatFormat kDeepSeekV3;
+extern const ChatFormat kDeepSeekR1;
+extern const ChatFormat kDeepSeekR1_0528;
+extern const ChatFormat kDeepSeekV31;
+extern const ChatFormat kDeepSeekR1Distill;
+extern const ChatFormat kHadalNano;
+
+}  // namespace hadal::text

@@ -1,0 +1,32 @@
+// Puts a prompt together: markers as token ids, everything else as plain text. Neighbouring texts are encoded
+// as one, so that the ids are those of the whole string.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace hadal::text {
+
+class PromptWriter {
+ public:
+  explicit PromptWriter(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  // The control token `marker`; throws Error{kBadInput} when the vocabulary has none.
+  void control(std::string_view marker);
+  // The control token, or its text where the vocabulary has none (the distills' tool markers).
+  void control_or_text(std::string_view marker);
+  void text(std::string_view plain) { pending_ += plain; }
+  std::vector<TokenId> finish();
+
+ private:
+  void push(TokenId id);
+
+  const Tokenizer& tokenizer_;
+  std::vector<TokenId> ids_;
+  std::string pending_;
+};
+
+}  // namespace hadal::text
