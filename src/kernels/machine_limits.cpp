@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "kernels/quant_int8.h"
 #include "kernels/simd.h"
 #include "kernels/simd_targets.h"
 #include "tensor/tensor.h"
@@ -117,24 +118,35 @@ std::vector<double> rates_of(int threads, int rounds, const std::function<double
   return rates;
 }
 
+// The best of rounds of about 2 ms of loop(length, thread) -> operations: short enough that some of them pass
+// undisturbed on a machine that others use too; a disturbance only ever makes a round slower.
+double best_rate(int threads, int64_t trial, const std::function<double(int64_t, int)>& loop) {
+  double seconds = 1.0;
+  for (int i = 0; i < 5; ++i) {
+    const double begin = base::monotonic_seconds();
+    loop(trial, 0);
+    seconds = std::min(seconds, base::monotonic_seconds() - begin);
+  }
+  const double rounds = static_cast<double>(trial) * 0.002 / std::max(1e-7, seconds);
+  const auto length = std::max<int64_t>(1, static_cast<int64_t>(rounds));
+  return 1e-9 * rates_of(threads, 60, [&](int thread) { return loop(length, thread); }).back();
+}
+
 }  // namespace
 
 double measure_fma_peak(int threads) {
   const auto loop = HWY_DYNAMIC_DISPATCH(fma_loop);
   std::vector<float> sinks(static_cast<size_t>(threads) * 16, 0.0f);
-  // Rounds of about 2 ms: short enough that some of them pass undisturbed on a machine that others use too.
-  // The best round is the peak; a disturbance only ever makes a round slower.
-  constexpr int64_t kTrial = 20000;
-  double seconds = 1.0;
-  for (int i = 0; i < 5; ++i) {
-    const double begin = base::monotonic_seconds();
-    loop(kTrial, &sinks[0]);
-    seconds = std::min(seconds, base::monotonic_seconds() - begin);
-  }
-  const auto length = std::max<int64_t>(1, static_cast<int64_t>(kTrial * 0.002 / std::max(1e-7, seconds)));
-  return 1e-9 * rates_of(threads, 60, [&](int thread) {
-                  return loop(length, &sinks[static_cast<size_t>(thread) * 16]);
-                }).back();
+  return best_rate(threads, 20000, [&](int64_t rounds, int thread) {
+    return loop(rounds, &sinks[static_cast<size_t>(thread) * 16]);
+  });
+}
+
+double measure_int8_peak(int threads) {
+  std::vector<int32_t> sinks(static_cast<size_t>(threads) * 16, 0);
+  return best_rate(threads, 20000, [&](int64_t rounds, int thread) {
+    return int8_loop(rounds, &sinks[static_cast<size_t>(thread) * 16]);
+  });
 }
 
 Bandwidth measure_bandwidth(int threads, int64_t bytes_per_thread) {

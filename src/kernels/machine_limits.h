@@ -10,6 +10,9 @@ namespace hadal::kernels {
 // median of a few rounds. Takes under 0.3 s.
 double measure_fma_peak(int threads);
 
+// The same for the 8-bit multiply-add that the kernels of integer weight formats use (AMX, VNNI, maddubs).
+double measure_int8_peak(int threads);
+
 // GB/s over buffers of `bytes_per_thread`, the median of a few rounds. Copy counts bytes read plus bytes
 // written.
 struct Bandwidth {

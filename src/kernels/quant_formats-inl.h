@@ -169,6 +169,18 @@ HWY_INLINE void look_up_levels(VU* HWY_RESTRICT codes) {
 #endif
 }
 
+// What a kernel must know of a format; formats of one kind share it.
+template <int kSubsValue, int kBitsValue, int kOffsetValue, bool kSignedValue, bool kMinimaValue>
+struct Kind {
+  static constexpr int kSubs = kSubsValue;
+  static constexpr int kBits = kBitsValue;
+  static constexpr int kOffset = kOffsetValue;
+  static constexpr bool kSigned = kSignedValue;
+  static constexpr bool kMinima = kMinimaValue;
+};
+template <class F>
+using KindOf = Kind<F::kSubs, F::kBits, F::kOffset, F::kSigned, F::kMinima>;
+
 template <quant::WeightType kType>
 struct Decoder;
 

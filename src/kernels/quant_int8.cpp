@@ -4,12 +4,10 @@
 //
 // Few rows of x (decode): a panel of W is decoded into registers and multiplied there; W is read once, and
 // the next panel is prefetched meanwhile. Many rows (prefill): a tile of W, two panels of 512 values of k,
-// is decoded once into L1 and multiplied by all rows of x.
+// is decoded once into L1 and multiplied by all rows of x, with AMX where there is some.
 #include "kernels/quant_int8.h"
 
 #include <algorithm>
-#include <type_traits>
-#include <utility>
 
 #include "base/error.h"
 #include "kernels/simd.h"
@@ -56,10 +54,10 @@ namespace {
 
 constexpr int kParts = kWRows / kLanes;  // vectors of a panel's rows
 
-template <class F>
-using DotOf = Dot<F::kBits, F::kSigned>;
-template <class F>
-using GroupOf = WGroup<F::kSubs, F::kMinima>;
+template <class K>
+using DotOf = Dot<K::kBits, K::kSigned>;
+template <class K>
+using GroupOf = WGroup<K::kSubs, K::kMinima>;
 
 // A row of x at one group, for add_group.
 struct XTerms {
@@ -134,15 +132,24 @@ struct DirectSink {
   }
 };
 
-// Keeps a decoded panel part in a tile.
-template <class F>
+// Keeps a decoded panel part in a tile. kCentred: codes minus their offset, signed.
+template <class F, bool kCentred>
 struct StoreSink {
   GroupOf<F>* out;
   int lane;  // of the panel: where this part begins
 
   HWY_INLINE void group(const VU* HWY_RESTRICT w, const VF* HWY_RESTRICT scale, const VF* HWY_RESTRICT bias) {
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) hn::Store(w[i], DU(), out->codes[i] + lane);
+    for (int i = 0; i < 8; ++i) {
+      VU codes = w[i];
+#if HWY_TARGET != HWY_SCALAR
+      if constexpr (kCentred && F::kOffset != 0) {
+        const hn::Repartition<int8_t, DU> d8;
+        codes = hn::BitCast(DU(), hn::Sub(hn::BitCast(d8, codes), hn::Set(d8, F::kOffset)));
+      }
+#endif
+      hn::Store(codes, DU(), out->codes[i] + lane);
+    }
 #pragma GCC unroll 2
     for (int s = 0; s < F::kSubs; ++s) {
       hn::Store(scale[s], DF(), out->scale[s] + lane);
@@ -169,9 +176,13 @@ struct Panel {
   int64_t rows;
 };
 
-// y[M, count] of one panel.
+// Rows of x that share one reading of W.
+constexpr int kDirectRows = HWY_TARGET <= HWY_AVX2 ? kFewRows : 1;
+
+// y[m, count] of one panel, m <= M rows from row `first`.
 template <class F, int M>
-HWY_INLINE void direct_panel(const QuantGemm& g, const std::byte* base, int64_t column, int64_t count) {
+HWY_INLINE void direct_panel(const QuantGemm& g, const std::byte* base, int64_t first, int64_t m,
+                             int64_t column, int64_t count) {
   const int64_t stride = g.w.row_bytes();
   const int64_t blocks = g.w.cols / F::kElements;
   const bool more = column + 2 * kWRows <= g.w.rows;
@@ -186,11 +197,12 @@ HWY_INLINE void direct_panel(const QuantGemm& g, const std::byte* base, int64_t 
     const bool whole = lane + kLanes <= count;
 #pragma GCC unroll 4
     for (int i = 0; i < M; ++i) {
-      const int64_t row = g.rows == nullptr ? i : g.rows[i];
+      const int64_t at = first + std::min<int64_t>(i, m - 1);  // lower than M: the last row again
+      const int64_t row = g.rows == nullptr ? at : g.rows[at];
       sink.codes[i] = g.x->codes(row);
       sink.scales[i] = g.x->scales(row);
       sink.sums[i] = g.x->sums(row);
-      y[i] = g.y + i * g.y_row + column + lane;
+      y[i] = g.y + at * g.y_row + column + lane;
       sink.acc[i] = hn::Zero(DF());
       if (g.accumulate) {
         sink.acc[i] = whole ? hn::LoadU(DF(), y[i]) : hn::Zero(DF());
@@ -209,6 +221,7 @@ HWY_INLINE void direct_panel(const QuantGemm& g, const std::byte* base, int64_t 
     }
 #pragma GCC unroll 4
     for (int i = 0; i < M; ++i) {
+      if (i >= m) break;
       if (whole) {
         hn::StoreU(sink.acc[i], DF(), y[i]);
       } else {
@@ -234,26 +247,33 @@ void direct_product(const QuantGemm& g, int64_t row, int64_t rows) {
     const int64_t count = std::min(kWRows, row + rows - j);
     const std::byte* base =
         j + kWRows <= g.w.rows ? g.w.data + j * g.w.row_bytes() : padded_panel(g.w, j, g.w.rows - j);
-    direct_panel<F, M>(g, base, j, count);
+    for (int64_t first = 0; first < g.m; first += M) {
+      direct_panel<F, M>(g, base, first, std::min<int64_t>(M, g.m - first), j, count);
+    }
   }
 }
 
-// Micro-tiles: MR rows of x by NV vectors of W's rows. With 32 registers 12 sums and as many accumulators
-// fit, with 16 registers 6.
+// Micro-tiles: MR rows of x by two vectors of W's rows. With 32 registers 12 sums and as many accumulators
+// fit, with 16 registers 6. MR is a multiple of kMicroStep, which divides kXRows: the rows past x's last that
+// a tile computes are there, and zero.
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL || HWY_TARGET == HWY_NEON
 constexpr int kMicroRows = 6;
+constexpr int kMicroStep = 2;
 #else
 constexpr int kMicroRows = 3;
+constexpr int kMicroStep = 1;
 #endif
 constexpr int kMicroVectors = 2;
+constexpr int kMicroWidth = kMicroVectors * kLanes;
 
-// acc[MR, NV * kLanes] of y += groups [0, groups) of a tile. tile[j] is vector j's panel; lane[j] its first
-// lane there. x: MR rows from row `first` of an x-panel. y rows y_row apart, vector j at column y_column[j].
-template <class F, int MR, int NV>
-void micro(const GroupOf<F>* const* HWY_RESTRICT tile, const int* HWY_RESTRICT lane,
-           const XGroup* HWY_RESTRICT x, int64_t first, int64_t groups, float* HWY_RESTRICT y, int64_t y_row,
-           bool add) {
-  using Dot = DotOf<F>;
+// acc[MR, kMicroWidth] of y (+)= groups [0, groups) of a tile. panel[j]: the panel of vector j; lane[j]: its
+// first lane there. x: MR rows from row `first` of an x-panel.
+template <class K, int MR>
+HWY_NOINLINE void micro(const GroupOf<K>* const* HWY_RESTRICT panels, const int* HWY_RESTRICT lane,
+                        const XGroup* HWY_RESTRICT x, int64_t first, int64_t groups, float* HWY_RESTRICT y,
+                        int64_t y_row, bool add) {
+  using Dot = DotOf<K>;
+  constexpr int NV = kMicroVectors;
   const DF d;
   VF acc[MR][NV];
 #pragma GCC unroll 8
@@ -263,20 +283,19 @@ void micro(const GroupOf<F>* const* HWY_RESTRICT tile, const int* HWY_RESTRICT l
       acc[i][j] = add ? hn::LoadU(d, y + i * y_row + j * kLanes) : hn::Zero(d);
     }
   }
-  const GroupOf<F>* panel[NV];
-  for (int j = 0; j < NV; ++j) panel[j] = tile[j];
-  constexpr int kCount = 8 / F::kSubs;
+  const GroupOf<K>* panel[NV] = {panels[0], panels[1]};
+  constexpr int kCount = 8 / K::kSubs;
   constexpr int kSteps = std::min(kCount, Dot::kSteps);
 #pragma GCC unroll 1
   for (int64_t g = 0; g < groups; ++g, ++x) {
 #pragma GCC unroll 2
-    for (int sub = 0; sub < F::kSubs; ++sub) {
+    for (int sub = 0; sub < K::kSubs; ++sub) {
       VI sum[MR][NV];
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
         const XTerms terms{0, 0, &x->sum[0][first + i], kXRows};
 #pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) sum[i][j] = first_sum<F>(terms, sub);
+        for (int j = 0; j < NV; ++j) sum[i][j] = first_sum<K>(terms, sub);
       }
 #pragma GCC unroll 8
       for (int s = 0; s < kCount; s += kSteps) {
@@ -309,11 +328,11 @@ void micro(const GroupOf<F>* const* HWY_RESTRICT tile, const int* HWY_RESTRICT l
       for (int j = 0; j < NV; ++j) {
         const VF scale = hn::Load(d, panel[j]->scale[sub] + lane[j]);
         VF bias = scale;
-        if constexpr (F::kMinima) bias = hn::Load(d, panel[j]->bias[sub] + lane[j]);
+        if constexpr (K::kMinima) bias = hn::Load(d, panel[j]->bias[sub] + lane[j]);
 #pragma GCC unroll 8
         for (int i = 0; i < MR; ++i) {
           const XTerms terms{x->scale[first + i], x->weighted[first + i], &x->sum[0][first + i], kXRows};
-          acc[i][j] = add_group<F>(acc[i][j], sum[i][j], scale, bias, terms, sub);
+          acc[i][j] = add_group<K>(acc[i][j], sum[i][j], scale, bias, terms, sub);
         }
       }
     }
@@ -327,53 +346,56 @@ void micro(const GroupOf<F>* const* HWY_RESTRICT tile, const int* HWY_RESTRICT l
   }
 }
 
-template <class F>
-using Micro = void (*)(const GroupOf<F>* const*, const int*, const XGroup*, int64_t, int64_t, float*, int64_t,
-                       bool);
-
-template <class F, int NV, int... I>
-HWY_INLINE Micro<F> pick_micro(int rows, std::integer_sequence<int, I...>) {
-  static constexpr Micro<F> kTable[] = {micro<F, I + 1, NV>...};
-  return kTable[rows - 1];
-}
-
-// y[m, count] += tile * x, for `panels` panels of which `count` rows exist.
-template <class F>
-void tile_product(const QuantGemm& g, const XGroup* packed, const GroupOf<F>* tile, int64_t first_group,
+// y[m, count] (+)= tile * x, for two panels of which `count` rows exist.
+template <class K>
+void tile_product(const QuantGemm& g, const XGroup* packed, const GroupOf<K>* tile, int64_t first_group,
                   int64_t groups, int64_t column, int64_t count, bool add) {
   const int64_t all_groups = g.w.cols / 32;
   for (int64_t i = 0; i < g.m;) {
-    const int64_t panel = i / kXRows;
     const int64_t first = i % kXRows;
-    const int64_t left = std::min(g.m - i, kXRows - first);
-    // Rows in nearly equal parts: of 16, 6 + 5 + 5.
-    const int64_t cuts = (left + kMicroRows - 1) / kMicroRows;
-    const auto rows = static_cast<int>((left + cuts - 1) / cuts);
-    const XGroup* x = packed + panel * all_groups + first_group;
-    for (int64_t j = 0; j < count;) {
-      const bool two = j + 2 * kLanes <= count;
-      const GroupOf<F>* at[2] = {tile + j / kWRows * kTileGroups, tile + (j + kLanes) / kWRows * kTileGroups};
+    const int64_t rows = std::min({g.m - i, kXRows - first, int64_t{kMicroRows}});
+    const int64_t computed = (rows + kMicroStep - 1) / kMicroStep * kMicroStep;
+    const XGroup* x = packed + i / kXRows * all_groups + first_group;
+    for (int64_t j = 0; j < count; j += kMicroWidth) {
+      const GroupOf<K>* at[2] = {tile + j / kWRows * kTileGroups, tile + (j + kLanes) / kWRows * kTileGroups};
       const int lane[2] = {static_cast<int>(j % kWRows), static_cast<int>((j + kLanes) % kWRows)};
-      constexpr auto kRows = std::make_integer_sequence<int, kMicroRows>();
-      const Micro<F> kernel = two ? pick_micro<F, 2>(rows, kRows) : pick_micro<F, 1>(rows, kRows);
+      const auto run = [&](float* y, int64_t y_row) {
+        switch (computed / kMicroStep) {
+          case 1:
+            return micro<K, kMicroStep>(at, lane, x, first, groups, y, y_row, add);
+          case 2:
+            return micro<K, 2 * kMicroStep>(at, lane, x, first, groups, y, y_row, add);
+          default:
+            return micro<K, 3 * kMicroStep>(at, lane, x, first, groups, y, y_row, add);
+        }
+      };
       float* y = g.y + i * g.y_row + column + j;
-      const int64_t width = std::min<int64_t>(count - j, two ? 2 * kLanes : kLanes);
-      if (width >= kLanes) {
-        kernel(at, lane, x, first, groups, y, g.y_row, add);
+      const int64_t width = std::min<int64_t>(count - j, kMicroWidth);
+      if (width == kMicroWidth && rows == computed) {
+        run(y, g.y_row);
       } else {
-        HWY_ALIGN float part[kMicroRows * kLanes] = {};
-        for (int r = 0; r < rows && add; ++r) std::copy_n(y + r * g.y_row, width, part + r * kLanes);
-        kernel(at, lane, x, first, groups, part, kLanes, add);
-        for (int r = 0; r < rows; ++r) std::copy_n(part + r * kLanes, width, y + r * g.y_row);
+        HWY_ALIGN float part[kMicroRows * kMicroWidth] = {};
+        for (int r = 0; r < rows && add; ++r) std::copy_n(y + r * g.y_row, width, part + r * kMicroWidth);
+        run(part, kMicroWidth);
+        for (int r = 0; r < rows; ++r) std::copy_n(part + r * kMicroWidth, width, y + r * g.y_row);
       }
-      j += width;
     }
     i += rows;
   }
 }
 
-// Groups [first, first + groups) of the 16 rows at `base`.
-template <class F>
+}  // namespace
+}  // namespace hadal::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#if HWY_TARGET == HWY_AVX3_DL
+#include "kernels/quant_amx-inl.h"
+#endif
+HWY_BEFORE_NAMESPACE();
+namespace hadal::kernels::HWY_NAMESPACE {
+namespace {
+
+// Groups [first, first + groups) of the 16 rows at `base`. kCentred: codes minus their offset, signed.
+template <class F, bool kCentred>
 void decode_panel(const std::byte* base, int64_t stride, int64_t first_group, int64_t groups,
                   GroupOf<F>* out) {
   constexpr int64_t kBlockGroups = F::kElements / 32;
@@ -381,7 +403,7 @@ void decode_panel(const std::byte* base, int64_t stride, int64_t first_group, in
 #pragma GCC unroll 1
   for (int part = 0; part < kParts; ++part) {
     Rows rows = rows_at(from + part * kLanes * stride, stride);
-    StoreSink<F> sink{out, part * kLanes};
+    StoreSink<F, kCentred> sink{out, part * kLanes};
 #pragma GCC unroll 1
     for (int64_t g = 0; g < groups; g += kBlockGroups) {
       F::block(rows, sink);
@@ -397,21 +419,41 @@ void tiled_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_
   auto* tile = reinterpret_cast<GroupOf<F>*>(scratch.tile);
   const int64_t stride = g.w.row_bytes();
   const int64_t all_groups = g.w.cols / 32;
+#if HWY_TARGET == HWY_AVX3_DL
+  const bool amx = amx_enabled();
+  if (amx) load_tile_config(F::kSubs, amx_last_rows(g.m));
+#endif
   for (int64_t j = row; j < row + rows; j += 2 * kWRows) {
     const int64_t count = std::min(2 * kWRows, row + rows - j);
+    const int panels = count > kWRows ? 2 : 1;
     const std::byte* base[2] = {};
-    for (int p = 0; p * kWRows < count; ++p) {
+    for (int p = 0; p < panels; ++p) {
       const int64_t at = j + p * kWRows;
       base[p] = at + kWRows <= g.w.rows ? g.w.data + at * stride : padded_panel(g.w, at, g.w.rows - at);
     }
+    if (panels == 1) std::fill_n(scratch.tile, sizeof(scratch.tile), std::byte{0});
     for (int64_t first = 0; first < all_groups; first += kTileGroups) {
       const int64_t groups = std::min(kTileGroups, all_groups - first);
-      for (int p = 0; p * kWRows < count; ++p) {
-        decode_panel<F>(base[p], stride, first, groups, tile + p * kTileGroups);
+      const bool add = first > 0 || g.accumulate;
+#if HWY_TARGET == HWY_AVX3_DL
+      if (amx) {
+        for (int p = 0; p < panels; ++p) {
+          decode_panel<F, true>(base[p], stride, first, groups, tile);
+          amx_panel<AmxKind<F>>(g, packed, tile, first, groups, j + p * kWRows,
+                                std::min(kWRows, count - p * kWRows), add);
+        }
+        continue;
       }
-      tile_product<F>(g, packed, tile, first, groups, j, count, first > 0 || g.accumulate);
+#endif
+      for (int p = 0; p < panels; ++p) {
+        decode_panel<F, false>(base[p], stride, first, groups, tile + p * kTileGroups);
+      }
+      tile_product<KindOf<F>>(g, packed, tile, first, groups, j, count, add);
     }
   }
+#if HWY_TARGET == HWY_AVX3_DL
+  if (amx) release_tiles();
+#endif
 }
 
 template <class F>
@@ -421,11 +463,9 @@ void product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t rows
     case 1:
       return direct_product<F, 1>(g, row, rows);
     case 2:
-      return direct_product<F, 2>(g, row, rows);
-    case 3:
-      return direct_product<F, 3>(g, row, rows);
+      return direct_product<F, std::min(2, kDirectRows)>(g, row, rows);
     default:
-      return direct_product<F, 4>(g, row, rows);
+      return direct_product<F, kDirectRows>(g, row, rows);
   }
 }
 
@@ -469,6 +509,27 @@ void int8_product_of_target(const QuantGemm& g, const XGroup* packed, int64_t ro
 
 const char* int8_name_of_target() { return kInt8Name; }
 
+double int8_loop_of_target(int64_t rounds, int32_t* sink) {
+#if HWY_TARGET == HWY_AVX3_DL
+  if (amx_enabled()) return amx_loop(rounds);
+#endif
+  constexpr int kChains = 12;
+  using Dot = Dot<4, false>;
+  typename Dot::Part part[kChains];
+#pragma GCC unroll 16
+  for (int i = 0; i < kChains; ++i) part[i] = Dot::begin();
+  const VU codes = hn::Set(DU(), 0x01020304u + static_cast<uint32_t>(*sink));
+  const VI x = hn::Set(DI(), 0x04030201);
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kChains; ++i) part[i] = Dot::step(part[i], codes, x);
+  }
+  VI sum = hn::Zero(DI());
+  for (int i = 0; i < kChains; ++i) sum = Dot::end(sum, part[i]);
+  *sink = hn::GetLane(sum);
+  return static_cast<double>(rounds) * kChains * kLanes * 8;
+}
+
 }  // namespace hadal::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -477,6 +538,7 @@ namespace hadal::kernels {
 
 HWY_EXPORT(int8_product_of_target);
 HWY_EXPORT(int8_name_of_target);
+HWY_EXPORT(int8_loop_of_target);
 
 namespace {
 [[maybe_unused]] const bool kSimdChosen = apply_simd_environment();
@@ -486,7 +548,11 @@ void int8_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t
   HWY_DYNAMIC_DISPATCH(int8_product_of_target)(g, packed, row, rows);
 }
 
-std::string int8_name() { return HWY_DYNAMIC_DISPATCH(int8_name_of_target)(); }
+std::string int8_name() { return amx_enabled() ? "amx" : HWY_DYNAMIC_DISPATCH(int8_name_of_target)(); }
+
+double int8_loop(int64_t rounds, int32_t* sink) {
+  return HWY_DYNAMIC_DISPATCH(int8_loop_of_target)(rounds, sink);
+}
 
 void pack_x(const QuantGemm& g, int64_t panel, XGroup* out) {
   const Activations& x = *g.x;

@@ -36,4 +36,7 @@ void int8_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t
 // The 8-bit instruction that int8_product uses now: "amx", "vnni", "maddubs", "portable".
 std::string int8_name();
 
+// That instruction, on registers alone: returns the 8-bit operations done (a multiply-add counts two).
+double int8_loop(int64_t rounds, int32_t* sink);
+
 }  // namespace hadal::kernels

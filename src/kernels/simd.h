@@ -8,7 +8,8 @@
 
 namespace hadal::kernels {
 
-// "avx512", "avx2", "sse4", "neon", "scalar", ...: what a kernel called now would run as.
+// "amx" and "avx512vnni" (8-bit products; all else as "avx512"), "avx512", "avx2", "sse4", "neon", "scalar",
+// ...: what a kernel called now would run as.
 std::string simd_name();
 
 // The names that this machine can run and this program holds, best first.
@@ -18,6 +19,10 @@ std::vector<std::string> simd_names();
 // simd_names() does not hold. Not while kernels run on other threads. The environment variable HADAL_SIMD
 // does the same at start.
 bool limit_simd(std::string_view name);
+
+// Whether kernels may use AMX tiles of 8-bit integers: the processor has them, the kernel lets this process
+// use them, and limit_simd() does not forbid them.
+bool amx_enabled();
 
 // Reads HADAL_SIMD once. Kernel files hold its result in a static, so that it is done before any kernel runs.
 bool apply_simd_environment();
