@@ -19,8 +19,8 @@ bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messag
     } else if (message.role == "user") {
       out.text("User: " + message.content + "\n\n");
     } else {
-      out.text("Assistant:");
-      if (!message.content.empty()) out.text(" " + message.content);
+      // A prefix without text is where an answer begins: no blank yet.
+      out.text(message.prefix && message.content.empty() ? "Assistant:" : "Assistant: " + message.content);
       answer_is_open = message.prefix;
       if (!answer_is_open) out.control(kEos);
     }

@@ -36,13 +36,26 @@ function writeTexts(path, texts) {
   writeFileSync(path, Buffer.concat(parts));
 }
 
-const rows = [];
-async function compareIds(name, path, texts) {
-  const library = Tokenizer.fromFile(path);
+function encodeOurs(path) {
   const idsPath = join(work, "ids.bin");
   runDriver("encode", path, join(work, "texts.bin"), idsPath);
   const words = readFileSync(idsPath);
-  const ours = new Int32Array(words.buffer, words.byteOffset, words.length / 4);
+  return new Int32Array(words.buffer, words.byteOffset, words.length / 4);
+}
+
+// The same vocabulary by another way: the same ids for all the texts.
+function compareWays(name, path, other) {
+  const ids = encodeOurs(path);
+  const others = encodeOurs(other);
+  const same = ids.length === others.length && ids.every((id, i) => id === others[i]);
+  console.log(`${name}: ${ids.length} numbers, ${same ? "all equal" : "not equal"}`);
+  return same ? 0 : 1;
+}
+
+const rows = [];
+async function compareIds(name, path, texts) {
+  const library = Tokenizer.fromFile(path);
+  const ours = encodeOurs(path);
   let tokens = 0;
   let wrong = 0;
   let bytes = 0;
@@ -124,6 +137,13 @@ for (const [name, path] of [
   ["Llama 3.1", lenml("llama3_1")],
   ["trained here", join(work, "trained.json")],
 ]) failures += await compareIds(name, path, texts);
+
+// From tokenizer.json to GGUF's metadata and back, and from the GGUF files of llama.cpp's repository.
+const vocabulary = (name) => join(work, `llama/models/ggml-vocab-${name}.gguf`);
+for (const path of [lenml("deepseek_v3"), lenml("qwen3"), lenml("llama3_1"), join(work, "deepseek-llm.json"), join(work, "trained.json")])
+  failures += compareWays(`through GGUF: ${path.split("/").slice(-3)[0]}`, path, `gguf:${path}`);
+failures += compareWays("GGUF file of DeepSeek-V2's vocabulary", join(work, "deepseek-llm.json"), vocabulary("deepseek-llm"));
+failures += compareWays("GGUF file of DeepSeek-Coder", join(work, "deepseek-coder.json"), vocabulary("deepseek-coder"));
 
 if (results) {
   writeFileSync(results, `# Ids beside Hugging Face's library

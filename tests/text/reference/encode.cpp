@@ -1,6 +1,9 @@
 // What compare.mjs drives: encodes texts, or trains a tokenizer, with Hadal's own code.
 //   text_reference encode TOKENIZER TEXTS OUT     (control tokens in the texts are recognised)
 //   text_reference train TEXT.txt VOCAB_SIZE OUT.json
+//   text_reference chat TOKENIZER REQUESTS.json OUT.json     (the ids of each prompt)
+// TOKENIZER is a tokenizer.json, a GGUF file, or "gguf:" and a tokenizer.json that goes through GGUF's
+// metadata first.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -9,16 +12,51 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json.h"
+#include "format/gguf.h"
 #include "text/bpe_trainer.h"
+#include "text/chat/chat_format.h"
+#include "text/gguf_vocabulary.h"
 
 namespace {
 
 using namespace hadal;
 
+// The keys of a GGUF file that make a tokenizer.
+text::GgufVocabulary vocabulary_of(const format::GgufFile& file) {
+  const auto value = [&](const char* key) -> const format::GgufValue& {
+    const format::GgufValue* found = file.find_value(std::string("tokenizer.ggml.") + key);
+    if (found == nullptr) throw_error(ErrorCode::kBadInput, "{}: no tokenizer.ggml.{}", file.path(), key);
+    return *found;
+  };
+  const auto strings = [&](const char* key) {
+    const auto views = value(key).texts();
+    return std::vector<std::string>(views.begin(), views.end());
+  };
+  text::GgufVocabulary vocabulary;
+  vocabulary.model = value("model").text();
+  vocabulary.pre = value("pre").text();
+  vocabulary.tokens = strings("tokens");
+  vocabulary.merges = strings("merges");
+  for (const int64_t type : value("token_type").integers())
+    vocabulary.token_types.push_back(static_cast<int32_t>(type));
+  return vocabulary;
+}
+
+std::shared_ptr<const text::Tokenizer> load(const std::string& path) {
+  constexpr std::string_view kThroughGguf = "gguf:";
+  if (path.starts_with(kThroughGguf)) {
+    const auto tokenizer = text::Tokenizer::load(path.substr(kThroughGguf.size()));
+    return text::tokenizer_from_gguf(text::gguf_vocabulary(*tokenizer, tokenizer->vocab_size() + 7), path);
+  }
+  if (format::is_gguf(path)) return text::tokenizer_from_gguf(vocabulary_of(format::GgufFile(path)), path);
+  return text::Tokenizer::load(path);
+}
+
 // TEXTS: [u32 bytes][bytes] a text. OUT: [u32 count][i32 ids] a text, with what the post_processor puts
 // around them.
 void encode(const std::string& tokenizer_path, const std::string& texts_path, const std::string& out) {
-  const auto tokenizer = text::Tokenizer::load(tokenizer_path);
+  const auto tokenizer = load(tokenizer_path);
   const std::string texts = base::read_file(texts_path);
   std::string answer;
   const auto append = [&](const void* data, size_t bytes) {
@@ -41,6 +79,28 @@ void encode(const std::string& tokenizer_path, const std::string& texts_path, co
   base::write_file_atomic(out, answer);
 }
 
+// [{"format", "messages": [{"role", "content", "tool_calls": [{"name", "arguments"}]}], "thinking"?, "open"}]
+void chat(const std::string& tokenizer_path, const std::string& requests_path, const std::string& out) {
+  const auto tokenizer = load(tokenizer_path);
+  base::Json prompts = base::Json::array();
+  for (const auto& request : base::read_json_file(requests_path)) {
+    std::vector<text::Message> messages;
+    for (const auto& from : request.at("messages")) {
+      text::Message message{from.at("role"), from.value("content", "")};
+      for (const auto& call : from.value("tool_calls", base::Json::array())) {
+        message.tool_calls.push_back({"", call.at("name"), call.at("arguments")});
+      }
+      messages.push_back(std::move(message));
+    }
+    text::ChatOptions options;
+    options.add_generation_prompt = request.at("open").get<bool>();
+    if (request.contains("thinking")) options.thinking = request["thinking"].get<bool>();
+    const auto& format = text::find_chat_format(request.at("format").get<std::string>());
+    prompts.push_back(text::render_prompt(format, *tokenizer, messages, options).ids);
+  }
+  base::write_file_atomic(out, base::dump_json(prompts));
+}
+
 void train(const std::string& text_path, int32_t vocab_size, const std::string& out) {
   const std::string text = base::read_file(text_path);
   const std::string_view chunk = text;
@@ -58,6 +118,8 @@ int main(int argc, char** argv) {
   try {
     if (std::string_view(argv[1]) == "encode")
       encode(argv[2], argv[3], argv[4]);
+    else if (std::string_view(argv[1]) == "chat")
+      chat(argv[2], argv[3], argv[4]);
     else
       train(argv[2], std::stoi(argv[3]), argv[4]);
     return 0;
