@@ -1,7 +1,10 @@
 #include "cli/answer.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <deque>
 #include <mutex>
 
@@ -14,8 +17,16 @@ namespace {
 constexpr auto kInterruptPoll = std::chrono::milliseconds(50);
 }
 
-Answer get_answer(engine::Engine& engine, engine::Request request,
-                  const std::function<void(std::string_view)>& on_text) {
+void print_text(std::string_view text, bool reasoning) {
+  static const bool terminal = ::isatty(STDOUT_FILENO) != 0;
+  if (reasoning && !terminal) return;
+  if (reasoning) std::fputs("\033[2m", stdout);
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (reasoning) std::fputs("\033[0m", stdout);
+  std::fflush(stdout);
+}
+
+Answer get_answer(engine::Engine& engine, engine::Request request, const TextHandler& on_text) {
   // Shared with the handler, which may outlive this call when on_text throws.
   struct Inbox {
     std::mutex mutex;
@@ -42,7 +53,9 @@ Answer get_answer(engine::Engine& engine, engine::Request request,
         inbox->events.pop_front();
       }
       if (InterruptGuard::interrupted()) engine.cancel(id);
-      if (!event.text.empty()) on_text(event.text);
+      if (!event.reasoning.empty()) on_text(event.reasoning, true);
+      if (!event.text.empty()) on_text(event.text, false);
+      answer.reasoning += event.reasoning;
       answer.text += event.text;
       answer.tokens.insert(answer.tokens.end(), event.tokens.begin(), event.tokens.end());
       answer.usage = event.usage;

@@ -78,10 +78,12 @@ void add_bench_limits(CLI::App& bench) {
 void add_bench(CLI::App& app) {
   CLI::App* bench = add_command(app, "bench", "Measure this machine, and Hadal against it",
                                 "  hadal bench limits\n"
-                                "  hadal bench train --json");
+                                "  hadal bench train --json\n"
+                                "  hadal bench model --model models/hadal-nano");
   bench->require_subcommand(1);
   add_bench_limits(*bench);
   add_bench_train(*bench);
+  add_bench_model(*bench);
 }
 
 }  // namespace hadal::cli

@@ -8,7 +8,6 @@
 #include "cli/interrupt.h"
 #include "cli/line_editor.h"
 #include "cli/sampling_flags.h"
-#include "text/chat_template.h"
 
 namespace hadal::cli {
 
@@ -31,7 +30,8 @@ class Chat {
   explicit Chat(const Flags& flags)
       : flags_(flags), engine_(engine::Engine::open(flags.engine.model, flags.engine.options)) {
     begin(flags.system);
-    text::render_chat(*engine_->tokenizer(), messages_);  // refuses a model without chat tokens right away
+    const text::Message probe{"user", "hello"};
+    engine::chat_request(*engine_, {&probe, 1});  // refuses a model without a chat format right away
   }
 
   void run() {
@@ -85,16 +85,17 @@ class Chat {
   }
 
   // Drops the oldest exchanges until the prompt leaves a quarter of the context for the answer.
-  std::vector<text::TokenId> fitting_prompt() {
+  engine::Request fitting_request() {
     const int64_t most = engine_->info().context_tokens * 3 / 4;
     const size_t start = messages_[0].role == "system" ? 1 : 0;
     bool dropped = false;
     while (true) {
-      auto prompt = text::render_chat(*engine_->tokenizer(), messages_);
-      if (static_cast<int64_t>(prompt.size()) <= most || messages_.size() < start + 3) {
+      engine::Request request = engine::chat_request(*engine_, messages_);
+      if (static_cast<int64_t>(request.prompt.size()) <= most || messages_.size() < start + 3) {
         if (dropped)
           std::fprintf(stderr, "(the oldest part of the conversation no longer fits and is forgotten)\n");
-        return prompt;
+        request.sampling = flags_.sampling.get();
+        return request;
       }
       const auto oldest = messages_.begin() + static_cast<std::ptrdiff_t>(start);
       messages_.erase(oldest, oldest + 2);
@@ -108,13 +109,9 @@ class Chat {
     try {
       std::optional<InterruptGuard> guard;
       if (guard_here) guard.emplace();
-      const Answer answer =
-          get_answer(*engine_, {fitting_prompt(), flags_.sampling.get()}, [](std::string_view text) {
-            std::fwrite(text.data(), 1, text.size(), stdout);
-            std::fflush(stdout);
-          });
+      const Answer answer = get_answer(*engine_, fitting_request(), print_text);
       std::puts(answer.finish == engine::Finish::kCancelled ? " [stopped]" : "");
-      messages_.push_back({"assistant", answer.text});
+      messages_.push_back({"assistant", answer.text, answer.reasoning});
     } catch (const Error& e) {
       std::fprintf(stderr, "hadal: %s\n",
                    e.what());  // this question failed; the conversation goes on without it

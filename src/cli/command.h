@@ -23,9 +23,13 @@ void add_serve(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_grads(CLI::App& app);
 void add_pull(CLI::App& app);
+void add_convert(CLI::App& app);
+void add_synth(CLI::App& app);
+void add_inspect(CLI::App& app);
 void add_bench(CLI::App& app);
 // Subcommands of `bench` that have files of their own.
 void add_bench_train(CLI::App& bench);
+void add_bench_model(CLI::App& bench);
 
 // --threads N, 0 (the default) meaning every processor that this process may use.
 void add_threads_option(CLI::App& command, int& threads);

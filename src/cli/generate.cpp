@@ -32,20 +32,19 @@ std::string read_prompt(const Flags& flags) {
   return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
 }
 
-std::vector<text::TokenId> make_prompt(const Flags& flags, const text::Tokenizer& tokenizer) {
+engine::Request make_request(const Flags& flags, const engine::Engine& engine) {
   const std::string prompt = read_prompt(flags);
+  engine::Request request;
   if (flags.chat) {
     std::vector<text::Message> messages;
     if (!flags.system.empty()) messages.push_back({"system", flags.system});
     messages.push_back({"user", prompt});
-    return text::render_chat(tokenizer, messages);
+    request = engine::chat_request(engine, messages);
+  } else {
+    request = engine::text_request(engine, prompt);
   }
-  std::vector<text::TokenId> tokens;
-  if (const auto bos = tokenizer.find(text::kBos))
-    tokens.push_back(*bos);  // as in training: documents begin so
-  const auto encoded = tokenizer.encode(prompt);
-  tokens.insert(tokens.end(), encoded.begin(), encoded.end());
-  return tokens;
+  request.sampling = flags.sampling.get();
+  return request;
 }
 
 const char* finish_reason(engine::Finish finish) {
@@ -71,6 +70,7 @@ base::Json to_json(const Answer& answer, const std::string& model) {
   base::Json json;
   json["model"] = model;
   json["text"] = answer.text;
+  if (!answer.reasoning.empty()) json["reasoning"] = answer.reasoning;
   json["tokens"] = answer.tokens;
   json["finish_reason"] = finish_reason(answer.finish);
   json["usage"] = {{"prompt_tokens", usage.prompt_tokens},
@@ -86,12 +86,10 @@ base::Json to_json(const Answer& answer, const std::string& model) {
 
 void run(const Flags& flags) {
   const auto engine = engine::Engine::open(flags.engine.model, flags.engine.options);
-  engine::Request request{make_prompt(flags, *engine->tokenizer()), flags.sampling.get()};
+  engine::Request request = make_request(flags, *engine);
   const InterruptGuard guard;
-  const Answer answer = get_answer(*engine, std::move(request), [&](std::string_view text) {
-    if (flags.json) return;
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+  const Answer answer = get_answer(*engine, std::move(request), [&](std::string_view text, bool reasoning) {
+    if (!flags.json) print_text(text, reasoning);
   });
   if (flags.json)
     std::puts(base::dump_json(to_json(answer, engine->info().name)).c_str());

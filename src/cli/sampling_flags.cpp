@@ -32,8 +32,10 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
 }
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {
-  command.add_option("--model", flags.model, "a Hugging Face model directory")->required();
+  command.add_option("--model", flags.model, "a Hugging Face model directory or a GGUF file")->required();
   add_threads_option(command, flags.options.threads);
+  command.add_option("--chat-format", flags.options.chat_format, "instead of the checkpoint's own, by name");
+  command.add_flag("--exact", flags.options.exact, "FP32 arithmetic for quantized weights too (slow)");
   command
       .add_option("--context", flags.options.context_tokens,
                   "context in tokens; 0: the model's, at most 8192")

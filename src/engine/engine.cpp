@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
-#include <filesystem>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -11,8 +10,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "base/files.h"
-#include "engine/end_tokens.h"
+#include "engine/checkpoint.h"
 #include "engine/generation.h"
 #include "engine/score.h"
 #include "engine/session.h"
@@ -22,14 +20,6 @@ namespace hadal::engine {
 namespace {
 
 constexpr int64_t kDefaultContextTokens = 8192;
-
-std::string last_part(const std::string& path) {
-  auto normal = std::filesystem::path(path).lexically_normal();
-  if (!normal.has_filename()) normal = normal.parent_path();  // "models/nano/"
-  if (normal == "." || normal.empty())
-    normal = std::filesystem::absolute(path).lexically_normal().parent_path();
-  return normal.filename().string();
-}
 
 int64_t choose_context(int64_t asked, const model::ModelConfig& config) {
   if (asked == 0) return std::min(config.max_position_embeddings, kDefaultContextTokens);
@@ -153,7 +143,7 @@ void Engine::Impl::end_everything() {
 
 Engine::Engine() : impl_(std::make_unique<Impl>()) {}
 
-std::unique_ptr<Engine> Engine::open(const std::string& model_directory, const EngineOptions& options) {
+std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOptions& options) {
   if (options.threads < 0 || options.max_queue < 1 || options.max_running < 1) {
     throw_error(ErrorCode::kBadInput,
                 "[engine] threads {}, max_queue {}, max_running {}: below their minimum", options.threads,
@@ -162,29 +152,21 @@ std::unique_ptr<Engine> Engine::open(const std::string& model_directory, const E
   std::unique_ptr<Engine> engine(new Engine());
   Impl& impl = *engine->impl_;
   impl.options = options;
-  const std::string tokenizer_path = model_directory + "/tokenizer.json";
-  if (!base::file_exists(tokenizer_path)) {
-    throw_error(ErrorCode::kBadInput, "[engine] {}: tokenizer.json is not there: text cannot become tokens",
-                model_directory);
-  }
   GenerationContext& context = impl.context;
-  context.model = LoadedModel::load(model_directory);
+  Checkpoint checkpoint = open_checkpoint(path, options.chat_format);
+  context.model = std::move(checkpoint.model);
   context.arithmetic = options.exact ? Arithmetic::kExact : Arithmetic::kFast;
-  context.tokenizer = text::Tokenizer::load(tokenizer_path);
+  context.tokenizer = std::move(checkpoint.tokenizer);
+  context.chat_format = checkpoint.chat_format;
+  context.end_tokens = std::move(checkpoint.end_tokens);
   const model::ModelConfig& config = context.model->config();
-  if (context.tokenizer->vocab_size() > config.vocab_size) {
-    throw_error(ErrorCode::kBadInput,
-                "[engine] {}: tokenizer.json has ids up to {}, config.json a vocab_size of {}",
-                model_directory, context.tokenizer->vocab_size() - 1, config.vocab_size);
-  }
   context.context_tokens = choose_context(options.context_tokens, config);
-  context.end_tokens = read_end_tokens(model_directory, config.vocab_size);
   for (const auto name : {text::kBos, text::kEos, text::kPad, text::kUser, text::kAssistant}) {
     if (const auto id = context.tokenizer->find(name)) context.silent_tokens.push_back(*id);
   }
   impl.pool = std::make_unique<base::ThreadPool>(base::thread_count(options.threads));
   context.pool = impl.pool.get();
-  impl.info = {last_part(model_directory),
+  impl.info = {std::move(checkpoint.name),
                config.architecture,
                context.context_tokens,
                config.vocab_size,
@@ -206,6 +188,8 @@ Engine::~Engine() {
 
 const ModelInfo& Engine::info() const { return impl_->info; }
 
+const text::ChatFormat* Engine::chat_format() const { return impl_->context.chat_format; }
+
 const std::shared_ptr<const text::Tokenizer>& Engine::tokenizer() const { return impl_->context.tokenizer; }
 
 RequestId Engine::submit(Request request, EventHandler on_event) {
@@ -220,6 +204,9 @@ RequestId Engine::submit(Request request, EventHandler on_event) {
         prompt_tokens, impl.info.context_tokens - 1, impl.info.context_tokens);
   }
   check_tokens(request.prompt, impl.info.vocab_size);
+  if (request.chat && impl.context.chat_format == nullptr) {
+    throw_error(ErrorCode::kBadInput, "[engine] {} has no chat format", impl.info.name);
+  }
   const std::lock_guard lock(impl.mutex);
   const size_t present = impl.waiting.size() + impl.running.size();
   if (present >= static_cast<size_t>(impl.options.max_queue)) {
@@ -266,6 +253,34 @@ std::vector<float> Engine::score(std::span<const text::TokenId> tokens) {
   } catch (const std::future_error&) {
     throw_error(ErrorCode::kResource, "[engine] stopped before the tokens were scored");
   }
+}
+
+Request text_request(const Engine& engine, std::string_view text) {
+  const text::Tokenizer& tokenizer = *engine.tokenizer();
+  const auto prefix = tokenizer.template_prefix();
+  Request request;
+  request.prompt.assign(prefix.begin(), prefix.end());
+  if (const auto bos = tokenizer.find(text::kBos); bos && prefix.empty()) request.prompt.push_back(*bos);
+  const auto encoded = tokenizer.encode(text);
+  request.prompt.insert(request.prompt.end(), encoded.begin(), encoded.end());
+  return request;
+}
+
+Request chat_request(const Engine& engine, std::span<const text::Message> messages,
+                     const text::ChatOptions& options) {
+  const text::ChatFormat* format = engine.chat_format();
+  if (format == nullptr) {
+    throw_error(
+        ErrorCode::kBadInput,
+        "[chat] {} has no chat format that Hadal knows; name one with --chat-format, or continue text",
+        engine.info().name);
+  }
+  text::Prompt prompt = text::render_prompt(*format, *engine.tokenizer(), messages, options);
+  Request request;
+  request.prompt = std::move(prompt.ids);
+  request.chat = true;
+  request.starts_in_reasoning = prompt.starts_in_reasoning;
+  return request;
 }
 
 EngineStatus Engine::status() const {

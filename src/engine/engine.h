@@ -9,9 +9,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "text/chat_template.h"
+#include "text/chat/chat_format.h"
 #include "text/tokenizer.h"
 
 namespace hadal::engine {
@@ -35,6 +36,9 @@ struct SamplingOptions {
 struct Request {
   std::vector<text::TokenId> prompt;
   SamplingOptions sampling;
+  // A conversation's next answer: reasoning and text come apart, by the model's chat format.
+  bool chat = false;
+  bool starts_in_reasoning = false;  // text::Prompt's
 };
 
 enum class Finish { kStop, kLength, kCancelled, kError };
@@ -42,12 +46,14 @@ enum class Finish { kStop, kLength, kCancelled, kError };
 struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;  // as Event::tokens: an end token counts
+  int64_t reasoning_tokens = 0;   // of these
   double prefill_seconds = 0;     // from the first work on it to its first logits, by the clock
   double decode_seconds = 0;      // from there to its last token
 };
 
 struct Event {
   std::string text;                   // complete UTF-8, perhaps empty
+  std::string reasoning;              // the same, with Request::chat, of a model that thinks first
   std::vector<text::TokenId> tokens;  // sampled since the last event, an end token included
   std::optional<Finish> finish;       // set on the last event
   Usage usage;                        // so far
@@ -58,6 +64,7 @@ using RequestId = uint64_t;
 using EventHandler = std::function<void(const Event&)>;
 
 struct EngineOptions {
+  std::string chat_format;     // by name (text/chat/); empty: what the checkpoint says
   bool exact = false;          // FP32 arithmetic for quantized weights too: slower, for comparison
   int threads = 0;             // 0: every processor that this process may use
   int64_t context_tokens = 0;  // 0: the model's own, at most 8192
@@ -66,7 +73,7 @@ struct EngineOptions {
 };
 
 struct ModelInfo {
-  std::string name;          // the model directory's last part
+  std::string name;          // the model directory's last part, or the file's name
   std::string architecture;  // "DeepseekV3ForCausalLM"
   int64_t context_tokens = 0;
   int64_t vocab_size = 0;
@@ -84,12 +91,13 @@ struct EngineStatus {
 
 class Engine {
  public:
-  // Loads a Hugging Face directory. Throws Error naming the file and what is wrong with it.
-  static std::unique_ptr<Engine> open(const std::string& model_directory, const EngineOptions& options);
+  // Opens a Hugging Face directory or a GGUF file. Throws Error naming the file and what is wrong with it.
+  static std::unique_ptr<Engine> open(const std::string& path, const EngineOptions& options);
   ~Engine();  // cancels what runs, then joins
 
   const ModelInfo& info() const;
   const std::shared_ptr<const text::Tokenizer>& tokenizer() const;
+  const text::ChatFormat* chat_format() const;  // null: a model without turns
 
   // Throws Error{kBadInput} for a prompt that is empty, fills the context, or has ids outside the
   // vocabulary, and for sampling options out of range; Error{kResource} when the queue is full.
@@ -110,5 +118,13 @@ class Engine {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// A text that goes on: after what the model's documents begin with. The caller sets the sampling.
+Request text_request(const Engine& engine, std::string_view text);
+
+// A conversation's next answer, in the model's chat format. Throws Error{kBadInput} for a model without one,
+// and for messages that have no place in it.
+Request chat_request(const Engine& engine, std::span<const text::Message> messages,
+                     const text::ChatOptions& options = {});
 
 }  // namespace hadal::engine

@@ -38,6 +38,10 @@ Generation::Generation(const GenerationContext& context, RequestId id, Request r
       decoder_(context.tokenizer),
       max_completion_tokens_(completion_limit(context, request_)) {
   usage_.prompt_tokens = static_cast<int64_t>(request_.prompt.size());
+  if (request_.chat) {
+    parser_.emplace(*context.chat_format, context.tokenizer,
+                    text::OutputOptions{.starts_in_reasoning = request_.starts_in_reasoning});
+  }
 }
 
 bool Generation::step() {
@@ -86,13 +90,13 @@ bool Generation::accept(text::TokenId token) {
   Event event;
   event.tokens.push_back(token);
   const bool is_end = contains(context_.end_tokens, token);
-  if (!is_end && !contains(context_.silent_tokens, token)) event.text = stops_.push(decoder_.push(token));
+  if (!is_end) decode(token, event);
   if (is_end || stops_.stopped())
     event.finish = Finish::kStop;
   else if (usage_.completion_tokens >= max_completion_tokens_)
     event.finish = Finish::kLength;
   if (event.finish && !stops_.stopped()) {
-    event.text += stops_.push(decoder_.finish());
+    decode_rest(event);
     if (stops_.stopped())
       event.finish = Finish::kStop;
     else
@@ -101,6 +105,30 @@ bool Generation::accept(text::TokenId token) {
   if (event.finish) return keep_last(std::move(event));
   send(std::move(event));
   return true;
+}
+
+// Stop strings are looked for in the answer, not in the reasoning.
+void Generation::decode(text::TokenId token, Event& event) {
+  if (parser_) {
+    take(parser_->push(token), event);
+    usage_.reasoning_tokens = parser_->reasoning_tokens();
+  } else if (!contains(context_.silent_tokens, token)) {
+    event.text = stops_.push(decoder_.push(token));
+  }
+}
+
+void Generation::decode_rest(Event& event) {
+  if (parser_)
+    take(parser_->finish(), event);
+  else
+    event.text += stops_.push(decoder_.finish());
+}
+
+void Generation::take(const std::vector<text::OutputEvent>& parts, Event& event) {
+  for (const text::OutputEvent& part : parts) {
+    if (part.kind == text::OutputEvent::Kind::kReasoning) event.reasoning += part.text;
+    if (part.kind == text::OutputEvent::Kind::kContent) event.text += stops_.push(part.text);
+  }
 }
 
 bool Generation::keep_last(Event event) {

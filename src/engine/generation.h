@@ -11,6 +11,7 @@
 #include "engine/sampler.h"
 #include "engine/session.h"
 #include "engine/stop_matcher.h"
+#include "text/output_parser.h"
 
 namespace hadal::engine {
 
@@ -21,6 +22,7 @@ struct GenerationContext {
   base::ThreadPool* pool = nullptr;
   Arithmetic arithmetic = Arithmetic::kFast;
   int64_t context_tokens = 0;
+  const text::ChatFormat* chat_format = nullptr;
   std::vector<text::TokenId> end_tokens;
   std::vector<text::TokenId> silent_tokens;  // control tokens without text of their own
 };
@@ -49,6 +51,9 @@ class Generation {
   bool accept(text::TokenId token);
   void send(Event event);
   bool keep_last(Event event);
+  void decode(text::TokenId token, Event& event);
+  void decode_rest(Event& event);
+  void take(const std::vector<text::OutputEvent>& parts, Event& event);
 
   const GenerationContext& context_;
   const RequestId id_;
@@ -58,6 +63,7 @@ class Generation {
   Sampler sampler_;
   StopMatcher stops_;
   text::StreamDecoder decoder_;
+  std::optional<text::OutputParser> parser_;  // of a chat request; decoder_ is for the others
   int64_t max_completion_tokens_ = 0;
   std::unique_ptr<Session> session_;  // from the first step on
   size_t prompt_done_ = 0;            // tokens of the prompt that are in the session

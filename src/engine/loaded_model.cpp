@@ -8,24 +8,19 @@
 
 namespace hadal::engine {
 
-namespace {
-
-model::StoredWeights load_gguf(const std::string& path) {
-  auto file = std::make_shared<const format::GgufFile>(path);
-  const auto config = model::parse_config(model::config_from_gguf(*file), path);
-  auto source =
-      std::make_unique<model::GgufSource>(std::move(file), std::string(model::gguf_architecture(config)));
-  return {config, std::move(source)};
-}
-
-}  // namespace
-
 std::shared_ptr<const LoadedModel> LoadedModel::load(const std::string& path) {
   if (!std::filesystem::is_directory(path) && format::is_gguf(path)) {
-    return std::shared_ptr<const LoadedModel>(new LoadedModel(load_gguf(path)));
+    return load(std::make_shared<const format::GgufFile>(path));
   }
   auto source = std::make_unique<format::WeightSource>(format::WeightSource::open(path));
   return std::shared_ptr<const LoadedModel>(new LoadedModel({model::load_config(path), std::move(source)}));
+}
+
+std::shared_ptr<const LoadedModel> LoadedModel::load(std::shared_ptr<const format::GgufFile> file) {
+  const auto config = model::parse_config(model::config_from_gguf(*file), file->path());
+  auto source =
+      std::make_unique<model::GgufSource>(std::move(file), std::string(model::gguf_architecture(config)));
+  return std::shared_ptr<const LoadedModel>(new LoadedModel({config, std::move(source)}));
 }
 
 int64_t LoadedModel::active_parameter_count() const {

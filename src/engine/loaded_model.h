@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "format/gguf.h"
 #include "model/config.h"
 #include "model/stored_weights.h"
 
@@ -14,6 +15,7 @@ class LoadedModel {
  public:
   // Opens a Hugging Face directory or a GGUF file. Throws Error naming file, tensor and values.
   static std::shared_ptr<const LoadedModel> load(const std::string& path);
+  static std::shared_ptr<const LoadedModel> load(std::shared_ptr<const format::GgufFile> file);
 
   const model::ModelConfig& config() const { return weights_.config(); }
   const model::StoredWeights& weights() const { return weights_; }

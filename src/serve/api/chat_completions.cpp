@@ -48,14 +48,15 @@ text::Message read_message(const Json& json, size_t index) {
     throw bad_value(fields.path("prefix"), "continuing an assistant's message is not supported");
   }
   message.content = read_content(fields, message.role);
+  message.reasoning_content = fields.string("reasoning_content").value_or("");
   return message;
 }
 
-Json whole(const std::string& text, const char* finish_reason) {
-  return {{"index", 0},
-          {"message", {{"role", "assistant"}, {"content", text}}},
-          {"logprobs", nullptr},
-          {"finish_reason", finish_reason}};
+Json whole(const Said& said, const char* finish_reason) {
+  Json message = {{"role", "assistant"}, {"content", said.text}};
+  if (!said.reasoning.empty()) message["reasoning_content"] = said.reasoning;
+  return {
+      {"index", 0}, {"message", std::move(message)}, {"logprobs", nullptr}, {"finish_reason", finish_reason}};
 }
 
 Json piece_of(Json delta, const char* finish_reason) {
@@ -69,9 +70,15 @@ Json piece(const std::string& text, const char* finish_reason) {
   return piece_of({{"content", text}}, finish_reason);
 }
 
+// As DeepSeek streams it.
+Json reasoning_piece(const std::string& reasoning) {
+  return piece_of({{"content", nullptr}, {"reasoning_content", reasoning}}, nullptr);
+}
+
 Json opening() { return piece_of({{"role", "assistant"}, {"content", ""}}, nullptr); }
 
-constexpr AnswerShape kShape{"chatcmpl-", "chat.completion", "chat.completion.chunk", whole, piece, opening};
+constexpr AnswerShape kShape{
+    "chatcmpl-", "chat.completion", "chat.completion.chunk", whole, piece, reasoning_piece, opening};
 
 }  // namespace
 
@@ -92,8 +99,8 @@ void chat_completions(const Call& call) {
   size_t bytes = 0;
   for (const text::Message& message : request.messages) bytes += message.content.size();
   check_prompt_bytes(call.service, bytes);
-  auto prompt = text::render_chat(*call.service.engine.tokenizer(), request.messages);
-  generate(call, std::move(prompt), std::move(request.options), kShape);
+  generate(call, engine::chat_request(call.service.engine, request.messages), std::move(request.options),
+           kShape);
 }
 
 }  // namespace hadal::serve::api

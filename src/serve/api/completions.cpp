@@ -7,7 +7,6 @@
 
 #include "serve/api/generation.h"
 #include "serve/api/service.h"
-#include "text/chat_template.h"
 
 namespace hadal::serve::api {
 
@@ -45,14 +44,16 @@ void read_prompt(const Json& prompt, TextRequest& request) {
   }
 }
 
-Json whole(const std::string& text, const char* finish_reason) {
+Json piece(const std::string& text, const char* finish_reason) {
   return {{"text", text},
           {"index", 0},
           {"logprobs", nullptr},
           {"finish_reason", finish_reason != nullptr ? Json(finish_reason) : Json(nullptr)}};
 }
 
-constexpr AnswerShape kShape{"cmpl-", "text_completion", "text_completion", whole, whole, nullptr};
+Json whole(const Said& said, const char* finish_reason) { return piece(said.text, finish_reason); }
+
+constexpr AnswerShape kShape{"cmpl-", "text_completion", "text_completion", whole, piece, nullptr, nullptr};
 
 }  // namespace
 
@@ -71,18 +72,17 @@ TextRequest read_text_request(const Json& body) {
 void completions(const Call& call) {
   TextRequest request = read_text_request(parse_body(call.request.body));
   check_model(call.service, request.options.model);
-  const text::Tokenizer& tokenizer = *call.service.engine.tokenizer();
+  engine::Request to_engine;
   if (request.tokens.empty()) {
     check_prompt_bytes(call.service, request.prompt.size());
-    if (const auto bos = tokenizer.find(text::kBos)) request.tokens.push_back(*bos);
-    const auto ids = tokenizer.encode(request.prompt);
-    request.tokens.insert(request.tokens.end(), ids.begin(), ids.end());
-    if (request.tokens.empty()) throw bad_value("prompt", "the prompt is empty");
-  } else if (request.echo) {
-    request.prompt = tokenizer.decode(request.tokens);
+    to_engine = engine::text_request(call.service.engine, request.prompt);
+    if (to_engine.prompt.empty()) throw bad_value("prompt", "the prompt is empty");
+  } else {
+    if (request.echo) request.prompt = call.service.engine.tokenizer()->decode(request.tokens);
+    to_engine.prompt = std::move(request.tokens);
   }
   std::string echo = request.echo ? std::move(request.prompt) : std::string();
-  generate(call, std::move(request.tokens), std::move(request.options), kShape, std::move(echo));
+  generate(call, std::move(to_engine), std::move(request.options), kShape, std::move(echo));
 }
 
 }  // namespace hadal::serve::api

@@ -32,7 +32,8 @@ Json usage_json(const engine::Usage& usage) {
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
           {"prompt_cache_hit_tokens", 0},
           {"prompt_cache_miss_tokens", usage.prompt_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", 0}}}};
+          {"prompt_tokens_details", {{"cached_tokens", 0}}},
+          {"completion_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}}};
 }
 
 // One answer under way. begin() may come from the transport's thread and the engine's; take() from the
@@ -45,7 +46,7 @@ class Answer {
         shape_(shape),
         stream_(options.stream),
         include_usage_(options.include_usage),
-        text_(std::move(echo)) {
+        said_{std::move(echo), ""} {
     envelope_ = {{"id", make_id(shape.id_prefix)},
                  {"object", stream_ ? shape.chunk_object : shape.object},
                  {"created", static_cast<int64_t>(std::time(nullptr))},
@@ -61,18 +62,20 @@ class Answer {
     exchange_->begin_stream({});
     std::string opening;
     if (shape_.opening != nullptr) opening += chunk(shape_.opening());
-    if (!text_.empty()) opening += chunk(shape_.piece(text_, nullptr));
+    if (!said_.text.empty()) opening += chunk(shape_.piece(said_.text, nullptr));
     if (!opening.empty()) exchange_->write(std::move(opening));
   }
 
   void take(const Event& event) {
     if (!stream_) {
-      text_ += event.text;
+      said_.reasoning += event.reasoning;
+      said_.text += event.text;
       if (event.finish) finish_whole(event);
       return;
     }
     begin();
     std::string bytes;
+    if (!event.reasoning.empty()) bytes += chunk(shape_.reasoning_piece(event.reasoning));
     if (!event.text.empty()) bytes += chunk(shape_.piece(event.text, nullptr));
     if (event.finish) bytes += last_chunks(event);
     if (!bytes.empty()) exchange_->write(std::move(bytes));
@@ -118,7 +121,7 @@ class Answer {
   void finish_whole(const Event& event) {
     if (failed(event)) return exchange_->respond(error_response(failure(event)));
     Json json = envelope_;
-    json["choices"] = Json::array({shape_.whole(text_, reason(*event.finish))});
+    json["choices"] = Json::array({shape_.whole(said_, reason(*event.finish))});
     json["usage"] = usage_json(event.usage);
     http::Response response;
     response.body = base::dump_json(json);
@@ -129,7 +132,7 @@ class Answer {
   const AnswerShape& shape_;
   const bool stream_;
   const bool include_usage_;
-  std::string text_;  // streaming: the echo; else all so far
+  Said said_;  // streaming: the echo; else all so far
   Json envelope_;
   std::mutex mutex_;
   bool begun_ = false;
@@ -152,19 +155,20 @@ void check_prompt_bytes(const Service& service, size_t bytes) {
     refuse_length(context, fmt::format("over {}", least_tokens));
 }
 
-void generate(const Call& call, std::vector<text::TokenId> prompt, CompletionOptions options,
-              const AnswerShape& shape, std::string echo) {
+void generate(const Call& call, engine::Request request, CompletionOptions options, const AnswerShape& shape,
+              std::string echo) {
   const Service& service = call.service;
   const int64_t context = service.engine.info().context_tokens;
-  const auto prompt_tokens = static_cast<int64_t>(prompt.size());
+  const auto prompt_tokens = static_cast<int64_t>(request.prompt.size());
   if (prompt_tokens >= context) refuse_length(context, fmt::format("{}", prompt_tokens));
   options.sampling.max_tokens =
       static_cast<int>(std::min<int64_t>(options.sampling.max_tokens, context - prompt_tokens));
 
   const auto answer =
       std::make_shared<Answer>(call.exchange, shape, options, service.model_id, std::move(echo));
-  const engine::RequestId id = service.engine.submit({std::move(prompt), std::move(options.sampling)},
-                                                     [answer](const Event& event) { answer->take(event); });
+  request.sampling = std::move(options.sampling);
+  const engine::RequestId id =
+      service.engine.submit(std::move(request), [answer](const Event& event) { answer->take(event); });
   answer->begin();
   call.exchange->on_hang_up([&engine = service.engine, id] { engine.cancel(id); });
 }
