@@ -13,7 +13,6 @@
 
 #include "format/safetensors.h"
 #include "format/tensor_source.h"
-#include "quant/fp8_block.h"
 
 namespace hadal::format {
 

@@ -7,8 +7,7 @@
 #include <span>
 #include <string>
 
-#include "quant/fp8_block.h"
-#include "quant/registry.h"
+#include "quant/matrix.h"
 #include "tensor/tensor.h"
 
 namespace hadal::format {

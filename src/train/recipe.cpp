@@ -83,9 +83,6 @@ Json model_json(const TomlTable& table) {
     if (yarn.has(kOriginal)) scaling[kOriginal] = yarn.get_int(kOriginal, 0);
     json["rope_scaling"] = scaling;
   }
-  const std::string type = json["model_type"].get<std::string>();
-  json["architectures"] =
-      Json::array({type == "deepseek_v2" ? "DeepseekV2ForCausalLM" : "DeepseekV3ForCausalLM"});
   return json;
 }
 
