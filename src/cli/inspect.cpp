@@ -97,6 +97,7 @@ double percent(int64_t part, int64_t whole) {
 }
 
 std::string formats_text(const PartSize& size) {
+  if (size.formats.empty()) return "shared with the embedding";
   if (size.formats.size() == 1) return size.formats.begin()->first;
   std::vector<std::string> all;
   for (const auto& [format, bytes] : size.formats)
@@ -115,7 +116,7 @@ void print_parts(const model::Inventory& inventory) {
   for (int i = 0; i < model::kParts; ++i) {
     const auto part = static_cast<Part>(i);
     const PartSize& size = inventory.stored[part];
-    if (size.parameters > 0) print_row(model::part_name(part), size);
+    if (size.parameters > 0 || size.active > 0) print_row(model::part_name(part), size);
   }
   print_row("all", inventory.stored.total());
 }

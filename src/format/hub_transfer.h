@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "format/hub_hash.h"
 #include "format/hub_client.h"
+#include "format/hub_hash.h"
 #include "format/hub_record.h"
 
 namespace hadal::format {

@@ -16,6 +16,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "support/temporary_folder.h"
 
 extern char** environ;
 
@@ -23,40 +24,31 @@ namespace hadal::test {
 
 class HubServer {
  public:
-  HubServer() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "hadal-hub-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    folder_ = pattern;
-    std::filesystem::create_directories(folder_ + "/root");
-  }
-  ~HubServer() {
-    stop();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
+  HubServer() { std::filesystem::create_directories(folder_ / "root"); }
+  ~HubServer() { stop(); }
   HubServer(const HubServer&) = delete;
   HubServer& operator=(const HubServer&) = delete;
 
-  std::string operator/(const std::string& name) const { return folder_ + "/" + name; }
+  std::string operator/(const std::string& name) const { return folder_ / name; }
 
   // A file of the repository, `bytes` long, the same for the same seed.
   void add(const std::string& path, size_t bytes, uint64_t seed = 1) const {
     base::Random random(seed + bytes);
     std::string content(bytes, '\0');
     for (char& c : content) c = static_cast<char>(random.next());
-    const std::string file = folder_ + "/root/" + path;
+    const std::string file = folder_ / ("root/" + path);
     std::filesystem::create_directories(std::filesystem::path(file).parent_path());
     base::write_file_atomic(file, content);
   }
-  std::string original(const std::string& path) const { return base::read_file(folder_ + "/root/" + path); }
+  std::string original(const std::string& path) const { return base::read_file(folder_ / ("root/" + path)); }
 
   // (Again) with this scenario; see hub_server.mjs.
   void start(base::Json scenario = base::Json::object()) {
     stop();
-    scenario["root"] = folder_ + "/root";
-    scenario["log"] = folder_ + "/log";
-    base::write_file_atomic(folder_ + "/log", "");
-    base::write_file_atomic(folder_ + "/scenario.json", scenario.dump());
+    scenario["root"] = folder_ / "root";
+    scenario["log"] = folder_ / "log";
+    base::write_file_atomic(folder_ / "log", "");
+    base::write_file_atomic(folder_ / "scenario.json", scenario.dump());
     int in[2];
     int out[2];
     if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error("pipe");
@@ -66,7 +58,7 @@ class HubServer {
     posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
     std::string program = "node";
     std::string script = HADAL_SOURCE_DIR "/tests/fault/hub_server.mjs";
-    std::string argument = folder_ + "/scenario.json";
+    std::string argument = folder_ / "scenario.json";
     char* argv[] = {program.data(), script.data(), argument.data(), nullptr};
     const int error = ::posix_spawnp(&pid_, "node", &actions, nullptr, argv, environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -96,7 +88,7 @@ class HubServer {
   // What was asked, in order, where the URL holds `part`.
   std::vector<base::Json> requests(const std::string& part = "") const {
     std::vector<base::Json> all;
-    std::istringstream lines(base::read_file(folder_ + "/log"));
+    std::istringstream lines(base::read_file(folder_ / "log"));
     for (std::string line; std::getline(lines, line);) {
       base::Json json = base::parse_json(line, "log");
       if (json.at("url").get<std::string>().find(part) != std::string::npos) all.push_back(std::move(json));
@@ -105,7 +97,8 @@ class HubServer {
   }
 
  private:
-  std::string folder_, url_, storage_url_;
+  TemporaryFolder folder_;
+  std::string url_, storage_url_;
   pid_t pid_ = -1;
   int stdin_ = -1;
 };
