@@ -8,7 +8,9 @@ model=$2
 chat=("Hello!" "Who are you?" "What does the word brave mean?" "What does the word river mean?"
       "What is another word for begin?" "What is 7 + 5?" "What is 38 + 47?" "Which is larger, 12 or 21?"
       "Spell the word cat." "Spell the word iron." "What is the opposite of hot?"
-      "What is the capital of France?" "What day comes after Monday?" "Tell me a short story about a rabbit."
+      "Repeat after me: river stone lamp" "Say hello to Anna."
+      "Anna has a lamp and Ben has a book. What does Ben have?" "I say: moon, table, fish. Which word is the last?"
+      "What is a horse?" "What does florbing mean?" "What is the capital of France?" "What day comes after Monday?" "Tell me a short story about a rabbit."
       "Why is the sky blue?")
 text=("It was a truth that" "And the LORD said unto Moses," "The function returns")
 

@@ -152,7 +152,7 @@ for (const [way, act] of [
 
 test('a new chat forgets, and stops what runs', async () => {
   await settings(4096);
-  await page.getByRole('button', { name: 'What is 7 + 5?' }).click();
+  await page.getByRole('button', { name: 'What does the word brave mean?' }).click();
   await stop().waitFor();
   await page.getByRole('button', { name: 'New chat' }).click();
   await idle();

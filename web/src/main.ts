@@ -20,8 +20,8 @@ const stopButton = byId<HTMLButtonElement>('stop');
 const status = byId<HTMLParagraphElement>('status');
 
 const examples = [
-  'What is 7 + 5?',
-  'What is the opposite of hot?',
+  'What does the word brave mean?',
+  'Repeat these words: river, stone, lamp',
   'What day comes after Monday?',
   'Tell me a short story about a rabbit.',
 ];
