@@ -3,6 +3,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
@@ -147,6 +148,22 @@ TEST_F(Pipeline, DialoguesOffGiveAnotherTokenizer) {
   EXPECT_NE(base::read_file(folder_ / "out/tokenizer.json"), with);
   build();
   EXPECT_EQ(base::read_file(folder_ / "out/tokenizer.json"), with);
+}
+
+TEST_F(Pipeline, SingleDigitsMakeNoTokenOfTwo) {
+  const auto tokens_of_two_digits = [&] {
+    const auto tokenizer = text::Tokenizer::load(folder_ / "out/tokenizer.json");
+    int count = 0;
+    for (text::TokenId id = 0; id < tokenizer->vocab_size(); ++id) {
+      const std::string_view bytes = tokenizer->token_bytes(id);
+      count += std::count_if(bytes.begin(), bytes.end(), [](char c) { return c >= '0' && c <= '9'; }) > 1;
+    }
+    return count;
+  };
+  build();
+  EXPECT_GT(tokens_of_two_digits(), 0);  // the dialogues' sums are full of them
+  EXPECT_FALSE(build({"data.single_digits=true"}).up_to_date);
+  EXPECT_EQ(tokens_of_two_digits(), 0);
 }
 
 TEST_F(Pipeline, TwoBuildersDoNotShareAFolder) {
