@@ -23,12 +23,23 @@ PACKAGES = ["node-llama-cpp@3.22.1", "@node-llama-cpp/linux-x64@3.22.1"]
 
 
 def install():
-    if (PEER / "node_modules/node-llama-cpp").is_dir():
-        return
+    if not (PEER / "node_modules/node-llama-cpp").is_dir():
+        install_packages()
+    drop_amx()
+
+
+def install_packages():
     PEER.mkdir(parents=True, exist_ok=True)
     (PEER / "package.json").write_text('{"private": true}\n')
     subprocess.run(["npm", "install", "--ignore-scripts", "--omit=optional", "--no-fund", "--no-audit", *PACKAGES], cwd=PEER,
                    check=True)
+
+
+def drop_amx():
+    """The package's AMX build (sapphirerapids) aborts on deepseek2 graphs: "GGML_ASSERT(*cur_backend_id != -1)". Without
+    it llama.cpp takes its next best (AVX-512 VNNI), which works."""
+    for library in PEER.glob("node_modules/@node-llama-cpp/linux-x64/bins/linux-x64/libggml-cpu-sapphirerapids.so"):
+        library.rename(library.with_suffix(".so.aside"))
 
 
 class Peer:
