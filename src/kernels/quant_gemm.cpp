@@ -30,17 +30,11 @@ Scratch& thread_scratch() {
   return scratch;
 }
 
-// Floats of an expanded tile of W: half of a small L2 cache.
-constexpr int64_t kTileFloats = 64 * 1024;
 // Rows of W that every kernel takes at a time, and that tasks are cut at (two of them).
 constexpr int64_t kPanelRows = kWRows;
 constexpr int64_t kTaskRows = 2 * kPanelRows;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-int64_t tile_rows(int64_t k) {
-  return std::max(kPanelRows, kTileFloats / std::max<int64_t>(1, k) / kPanelRows * kPanelRows);
-}
 
 void check(const QuantGemm& g, Precision precision) {
   HADAL_CHECK(g.w.format != nullptr);
@@ -63,18 +57,63 @@ tensor::ConstMatrix rows_of(const QuantGemm& g, Scratch& scratch) {
   return tensor::matrix(static_cast<const float*>(scratch.x.data()), g.m, x.cols);
 }
 
+// Asks for the part of the next rows' bytes that corresponds to these columns, in the order of memory.
+void prefetch_next(const quant::QuantMatrix& w, int64_t row, int64_t rows, int64_t begin, int64_t cols) {
+  const std::byte* base = w.data + row * w.row_bytes();
+  const int64_t bytes = rows * w.row_bytes();
+  const std::byte* end = base + bytes * (begin + cols) / w.cols;
+  for (const std::byte* p = base + bytes * begin / w.cols; p < end; p += 64) __builtin_prefetch(p, 0, 2);
+}
+
+// Columns of W expanded at a time: a multiple of every format's block, so that where the sum over k is cut
+// depends on k alone.
+constexpr int64_t kTileCols = 256;
+
+// Rows of W expanded at a time: a tile for L1 when few rows of x read it, else for L2.
+int64_t tile_rows(int64_t m) { return m <= 8 ? 32 : 256; }
+
+// A tile of W in FP32 as gemm() takes it.
+struct FloatTile {
+  const float* data;
+  int64_t row_step, col_step;  // of W
+};
+
+// Rows [row, row + rows) and columns [begin, begin + cols) of W; `out` has room for whole panels.
+FloatTile expand_tile(const quant::QuantMatrix& w, int64_t row, int64_t rows, int64_t begin, int64_t cols,
+                      tensor::Buffer& out) {
+  constexpr int64_t kApart = 16;  // rows a multiple of 1 KiB apart would share sets of the L1 cache
+  if (uses_int8(*w.format)) {
+    const int64_t stride = ceil_div(rows, kPanelRows) * kPanelRows;
+    out.resize(stride * cols);
+    for (int64_t r = 0; r < rows; r += kPanelRows) {
+      expand_panel(w, row + r, begin, cols, out.data() + r, stride);
+    }
+    return {out.data(), 1, stride};
+  }
+  const int64_t stride = cols + kApart;
+  out.resize(rows * stride);
+  for (int64_t r = 0; r < rows; ++r) expand_row(w, row + r, begin, cols, out.data() + r * stride);
+  return {out.data(), stride, 1};
+}
+
 void float_task(const QuantGemm& g, int64_t row, int64_t rows) {
   Scratch& scratch = thread_scratch();
   const int64_t k = g.w.cols;
   const tensor::ConstMatrix x = rows_of(g, scratch);
-  const int64_t tile = tile_rows(k);
-  for (int64_t j = row; j < row + rows; j += tile) {
-    const int64_t count = std::min(tile, row + rows - j);
-    scratch.w.resize(std::max(kTileFloats, tile * k));
-    for (int64_t r = 0; r < count; ++r) {
-      quant::row_to_float(g.w, j + r, 0, k, scratch.w.data() + r * k);
+  if (k == 0) {
+    gemm(gemm_nt(x.data, x.stride, nullptr, 1, g.y + row, g.y_row, g.m, rows, 0, g.accumulate));
+    return;
+  }
+  const int64_t most = tile_rows(g.m);
+  for (int64_t j = row; j < row + rows; j += most) {
+    const int64_t count = std::min(most, row + rows - j);
+    for (int64_t c = 0; c < k; c += kTileCols) {
+      const int64_t cols = std::min(kTileCols, k - c);
+      if (j + 2 * most <= g.w.rows) prefetch_next(g.w, j + most, most, c, cols);
+      const FloatTile w = expand_tile(g.w, j, count, c, cols, scratch.w);
+      gemm({x.data + c, x.stride, 1, w.data, w.col_step, w.row_step, g.y + j, g.y_row, g.m, count, cols,
+            g.accumulate || c > 0});
     }
-    gemm(gemm_nt(x.data, x.stride, scratch.w.data(), k, g.y + j, g.y_row, g.m, count, k, g.accumulate));
   }
 }
 
@@ -148,7 +187,7 @@ void plan_packing(std::span<const QuantGemm> problems, Precision precision, Pack
       continue;
     }
     plan.begin[i] = plan.groups;
-    for (int64_t p = 0; p * kXRows < g.m; ++p) {
+    for (int64_t p = 0; p < x_panels(g.m); ++p) {
       plan.problem.push_back(static_cast<int32_t>(i));
       plan.panel.push_back(p);
       plan.at.push_back(plan.groups);
@@ -166,7 +205,7 @@ void quant_gemm(const QuantGemm& g, Precision precision) {
   if (needs_packing(g, precision)) {
     XGroup* out = packed_groups(packed_x_groups(g.m, g.w.cols));
     packed = out;
-    for (int64_t p = 0; p * kXRows < g.m; ++p) pack_x(g, p, out + p * g.x->groups());
+    for (int64_t p = 0; p < x_panels(g.m); ++p) pack_x(g, p, out + p * g.x->groups());
   }
   run_task(g, {0, 0, g.w.rows}, precision, packed);
 }
@@ -219,13 +258,10 @@ void quant_gemm_transposed(const QuantGemmTransposed& g) {
   if (g.m <= 0 || g.w.cols <= 0) return;
   Scratch& scratch = thread_scratch();
   // Columns are cut, never the sum over n.
-  const int64_t unit = std::max<int64_t>(kPanelRows, n > 0 ? g.w.format->block_elements : 1);
-  const int64_t wide = std::max(unit, kTileFloats / std::max<int64_t>(1, n) / unit * unit);
-  for (int64_t c = 0; c < g.w.cols; c += wide) {
-    const int64_t count = std::min(wide, g.w.cols - c);
-    scratch.w.resize(std::max(kTileFloats, n * count));
-    for (int64_t r = 0; r < n; ++r) quant::row_to_float(g.w, r, c, count, scratch.w.data() + r * count);
-    gemm(gemm_nn(g.x, g.x_row, scratch.w.data(), count, g.y + c, g.y_row, g.m, count, n, g.accumulate));
+  for (int64_t c = 0; c < g.w.cols; c += kTileCols) {
+    const int64_t cols = std::min(kTileCols, g.w.cols - c);
+    const FloatTile w = expand_tile(g.w, 0, n, c, cols, scratch.w);
+    gemm({g.x, g.x_row, 1, w.data, w.row_step, w.col_step, g.y + c, g.y_row, g.m, cols, n, g.accumulate});
   }
 }
 

@@ -165,6 +165,7 @@ struct Prefetcher {
   const std::byte* next;
   const std::byte* limit;  // of what was passed
   HWY_INLINE void pass(int64_t bytes) {
+    if (next == nullptr) return;
     limit += bytes;
     for (; next < limit; next += 64) __builtin_prefetch(next, 0, 3);
   }
@@ -186,7 +187,7 @@ HWY_INLINE void direct_panel(const QuantGemm& g, const std::byte* base, int64_t 
   const int64_t stride = g.w.row_bytes();
   const int64_t blocks = g.w.cols / F::kElements;
   const bool more = column + 2 * kWRows <= g.w.rows;
-  Prefetcher ahead{base + kWRows * stride, base + kWRows * stride};
+  Prefetcher ahead{more ? base + kWRows * stride : nullptr, base + kWRows * stride};
 #pragma GCC unroll 1
   for (int part = 0; part < kParts; ++part) {
     const int64_t lane = part * kLanes;
@@ -215,7 +216,7 @@ HWY_INLINE void direct_panel(const QuantGemm& g, const std::byte* base, int64_t 
     }
 #pragma GCC unroll 1
     for (int64_t b = 0; b < blocks; ++b) {
-      if (more) ahead.pass(kLanes * F::kBytes);
+      ahead.pass(kLanes * F::kBytes);
       F::block(rows, sink);
       rows.base += F::kBytes;
     }
@@ -351,11 +352,12 @@ template <class K>
 void tile_product(const QuantGemm& g, const XGroup* packed, const GroupOf<K>* tile, int64_t first_group,
                   int64_t groups, int64_t column, int64_t count, bool add) {
   const int64_t all_groups = g.w.cols / 32;
+  const int64_t panel_rows = x_panel_rows(g.m);
   for (int64_t i = 0; i < g.m;) {
-    const int64_t first = i % kXRows;
-    const int64_t rows = std::min({g.m - i, kXRows - first, int64_t{kMicroRows}});
+    const int64_t first = i % panel_rows;
+    const int64_t rows = std::min({g.m - i, panel_rows - first, int64_t{kMicroRows}});
     const int64_t computed = (rows + kMicroStep - 1) / kMicroStep * kMicroStep;
-    const XGroup* x = packed + i / kXRows * all_groups + first_group;
+    const XGroup* x = packed + i / panel_rows * all_groups + first_group;
     for (int64_t j = 0; j < count; j += kMicroWidth) {
       const GroupOf<K>* at[2] = {tile + j / kWRows * kTileGroups, tile + (j + kLanes) / kWRows * kTileGroups};
       const int lane[2] = {static_cast<int>(j % kWRows), static_cast<int>((j + kLanes) % kWRows)};
@@ -421,7 +423,7 @@ void tiled_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_
   const int64_t all_groups = g.w.cols / 32;
 #if HWY_TARGET == HWY_AVX3_DL
   const bool amx = amx_enabled();
-  if (amx) load_tile_config(F::kSubs, amx_last_rows(g.m));
+  if (amx) load_tile_config(F::kSubs, x_panel_rows(g.m));
 #endif
   for (int64_t j = row; j < row + rows; j += 2 * kWRows) {
     const int64_t count = std::min(2 * kWRows, row + rows - j);
@@ -431,6 +433,9 @@ void tiled_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_
       const int64_t at = j + p * kWRows;
       base[p] = at + kWRows <= g.w.rows ? g.w.data + at * stride : padded_panel(g.w, at, g.w.rows - at);
     }
+    // W's next rows are asked for while these are computed.
+    Prefetcher ahead{base[0] + 2 * kWRows * stride, base[0] + 2 * kWRows * stride};
+    if (j + 4 * kWRows > g.w.rows) ahead.limit = ahead.next = nullptr;
     if (panels == 1) std::fill_n(scratch.tile, sizeof(scratch.tile), std::byte{0});
     for (int64_t first = 0; first < all_groups; first += kTileGroups) {
       const int64_t groups = std::min(kTileGroups, all_groups - first);
@@ -438,10 +443,10 @@ void tiled_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_
 #if HWY_TARGET == HWY_AVX3_DL
       if (amx) {
         for (int p = 0; p < panels; ++p) {
-          decode_panel<F, true>(base[p], stride, first, groups, tile);
-          amx_panel<AmxKind<F>>(g, packed, tile, first, groups, j + p * kWRows,
-                                std::min(kWRows, count - p * kWRows), add);
+          decode_panel<F, true>(base[p], stride, first, groups, tile + p * kTileGroups);
         }
+        amx_tile<AmxKind<F>>(g, packed, tile, first, groups, j, count, ahead,
+                             panels * kWRows * groups * F::kBytes / (F::kElements / 32));
         continue;
       }
 #endif
@@ -454,6 +459,51 @@ void tiled_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_
 #if HWY_TARGET == HWY_AVX3_DL
   if (amx) release_tiles();
 #endif
+}
+
+// Writes FP32 values, k by k.
+template <class F>
+struct FloatSink {
+  float* out;
+  int64_t stride;
+
+  template <int kByte>
+  HWY_INLINE void column(VU codes, VF scale, VF bias, float* to) const {
+    VI code = hn::BitCast(DI(), low_bits(hn::ShiftRight<8 * kByte>(codes), 255));
+    if constexpr (F::kSigned) {
+      code = hn::ShiftRight<24>(hn::BitCast(DI(), hn::ShiftLeft<24 - 8 * kByte>(codes)));
+    }
+    if constexpr (F::kOffset != 0) code = hn::Sub(code, hn::Set(DI(), F::kOffset));
+    VF value = hn::Mul(scale, to_float(code));
+    if constexpr (F::kMinima) value = hn::Add(value, bias);
+    hn::StoreU(value, DF(), to);
+  }
+  HWY_INLINE void group(const VU* HWY_RESTRICT w, const VF* HWY_RESTRICT scale, const VF* HWY_RESTRICT bias) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+      const int sub = i * F::kSubs / 8;
+      const VF b = F::kMinima ? bias[sub] : scale[sub];
+      column<0>(w[i], scale[sub], b, out + (4 * i) * stride);
+      column<1>(w[i], scale[sub], b, out + (4 * i + 1) * stride);
+      column<2>(w[i], scale[sub], b, out + (4 * i + 2) * stride);
+      column<3>(w[i], scale[sub], b, out + (4 * i + 3) * stride);
+    }
+    out += 32 * stride;
+  }
+};
+
+template <class F>
+void expand(const std::byte* base, int64_t row_bytes, int64_t begin, int64_t count, float* out,
+            int64_t stride) {
+  for (int part = 0; part < kParts; ++part) {
+    Rows rows = rows_at(base + begin / F::kElements * F::kBytes + part * kLanes * row_bytes, row_bytes);
+    FloatSink<F> sink{out + part * kLanes, stride};
+#pragma GCC unroll 1
+    for (int64_t c = 0; c < count; c += F::kElements) {
+      F::block(rows, sink);
+      rows.base += F::kBytes;
+    }
+  }
 }
 
 template <class F>
@@ -471,33 +521,35 @@ void product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t rows
 
 }  // namespace
 
-void int8_product_of_target(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t rows) {
+// Calls fn with the decoder of an integer format.
+template <typename Fn>
+HWY_INLINE void with_decoder(quant::WeightType type, Fn&& fn) {
   using enum quant::WeightType;
-  switch (g.w.format->type) {
+  switch (type) {
     case kQ8_0:
-      return product<Decoder<kQ8_0>>(g, packed, row, rows);
+      return fn(Decoder<kQ8_0>());
     case kQ4_0:
-      return product<Decoder<kQ4_0>>(g, packed, row, rows);
+      return fn(Decoder<kQ4_0>());
     case kQ4_1:
-      return product<Decoder<kQ4_1>>(g, packed, row, rows);
+      return fn(Decoder<kQ4_1>());
     case kQ5_0:
-      return product<Decoder<kQ5_0>>(g, packed, row, rows);
+      return fn(Decoder<kQ5_0>());
     case kQ5_1:
-      return product<Decoder<kQ5_1>>(g, packed, row, rows);
+      return fn(Decoder<kQ5_1>());
     case kQ2_K:
-      return product<Decoder<kQ2_K>>(g, packed, row, rows);
+      return fn(Decoder<kQ2_K>());
     case kQ3_K:
-      return product<Decoder<kQ3_K>>(g, packed, row, rows);
+      return fn(Decoder<kQ3_K>());
     case kQ4_K:
-      return product<Decoder<kQ4_K>>(g, packed, row, rows);
+      return fn(Decoder<kQ4_K>());
     case kQ5_K:
-      return product<Decoder<kQ5_K>>(g, packed, row, rows);
+      return fn(Decoder<kQ5_K>());
     case kQ6_K:
-      return product<Decoder<kQ6_K>>(g, packed, row, rows);
+      return fn(Decoder<kQ6_K>());
     case kIQ4_NL:
-      return product<Decoder<kIQ4_NL>>(g, packed, row, rows);
+      return fn(Decoder<kIQ4_NL>());
     case kIQ4_XS:
-      return product<Decoder<kIQ4_XS>>(g, packed, row, rows);
+      return fn(Decoder<kIQ4_XS>());
     case kF32:
     case kF16:
     case kBF16:
@@ -505,6 +557,19 @@ void int8_product_of_target(const QuantGemm& g, const XGroup* packed, int64_t ro
       break;
   }
   HADAL_CHECK(false);
+}
+
+void int8_product_of_target(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t rows) {
+  with_decoder(g.w.format->type, [&](auto decoder) { product<decltype(decoder)>(g, packed, row, rows); });
+}
+
+void expand_panel_of_target(const quant::QuantMatrix& w, int64_t row, int64_t begin, int64_t count,
+                            float* out, int64_t stride) {
+  const std::byte* base =
+      row + kWRows <= w.rows ? w.data + row * w.row_bytes() : padded_panel(w, row, w.rows - row);
+  with_decoder(w.format->type, [&](auto decoder) {
+    expand<decltype(decoder)>(base, w.row_bytes(), begin, count, out, stride);
+  });
 }
 
 const char* int8_name_of_target() { return kInt8Name; }
@@ -519,10 +584,9 @@ double int8_loop_of_target(int64_t rounds, int32_t* sink) {
 #pragma GCC unroll 16
   for (int i = 0; i < kChains; ++i) part[i] = Dot::begin();
   const VU codes = hn::Set(DU(), 0x01020304u + static_cast<uint32_t>(*sink));
-  const VI x = hn::Set(DI(), 0x04030201);
   for (int64_t r = 0; r < rounds; ++r) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kChains; ++i) part[i] = Dot::step(part[i], codes, x);
+#pragma GCC unroll 16  // the sums as x: or the compiler would find twelve times the same product
+    for (int i = 0; i < kChains; ++i) part[i] = Dot::step(part[i], codes, hn::BitCast(DI(), part[i]));
   }
   VI sum = hn::Zero(DI());
   for (int i = 0; i < kChains; ++i) sum = Dot::end(sum, part[i]);
@@ -537,6 +601,7 @@ HWY_AFTER_NAMESPACE();
 namespace hadal::kernels {
 
 HWY_EXPORT(int8_product_of_target);
+HWY_EXPORT(expand_panel_of_target);
 HWY_EXPORT(int8_name_of_target);
 HWY_EXPORT(int8_loop_of_target);
 
@@ -548,6 +613,11 @@ void int8_product(const QuantGemm& g, const XGroup* packed, int64_t row, int64_t
   HWY_DYNAMIC_DISPATCH(int8_product_of_target)(g, packed, row, rows);
 }
 
+void expand_panel(const quant::QuantMatrix& w, int64_t row, int64_t begin, int64_t count, float* out,
+                  int64_t stride) {
+  HWY_DYNAMIC_DISPATCH(expand_panel_of_target)(w, row, begin, count, out, stride);
+}
+
 std::string int8_name() { return amx_enabled() ? "amx" : HWY_DYNAMIC_DISPATCH(int8_name_of_target)(); }
 
 double int8_loop(int64_t rounds, int32_t* sink) {
@@ -557,8 +627,8 @@ double int8_loop(int64_t rounds, int32_t* sink) {
 void pack_x(const QuantGemm& g, int64_t panel, XGroup* out) {
   const Activations& x = *g.x;
   const int64_t groups = x.groups();
-  const int64_t first = panel * kXRows;
-  const int64_t count = std::min(kXRows, g.m - first);
+  const int64_t first = panel * x_panel_rows(g.m);
+  const int64_t count = std::min(x_panel_rows(g.m), g.m - first);
   for (int64_t r = 0; r < kXRows; ++r) {
     if (r >= count) {
       for (int64_t q = 0; q < groups; ++q) {
