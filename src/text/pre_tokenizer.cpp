@@ -1,6 +1,7 @@
 #include "text/pre_tokenizer.h"
 
 #include "base/error.h"
+#include "text/unicode_versions.h"
 
 namespace hadal::text {
 
@@ -112,8 +113,9 @@ void PreTokenizer::run(std::vector<Regex::Searcher*>& searchers, size_t stage, s
 void PreTokenizer::split(std::string_view text, std::vector<std::string_view>& pieces) const {
   std::vector<std::unique_ptr<Regex::Searcher>> owners;
   std::vector<Regex::Searcher*> searchers;
+  const bool young = has_young_characters(text);
   for (const Stage& stage : stages_) {
-    owners.push_back(std::make_unique<Regex::Searcher>(stage.regex));
+    owners.push_back(std::make_unique<Regex::Searcher>(stage.regex, young));
     searchers.push_back(owners.back().get());
   }
   run(searchers, 0, text, pieces);

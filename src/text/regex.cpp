@@ -20,7 +20,7 @@ constexpr std::string_view kSpaceMembers = "\\t-\\r\\x20\\x{85}\\p{Z}";
 
 // \p{name} and \P{name} at pattern[at..), where `at` is that of the p: what PCRE2 must be told so that it
 // means the same characters; `at` moves to the closing brace.
-std::string property(const std::string& pattern, size_t& at, bool in_class) {
+std::string property(const std::string& pattern, size_t& at, bool in_class, bool young) {
   const size_t close = pattern.find('}', at);
   if (at + 1 >= pattern.size() || pattern[at + 1] != '{' || close == std::string::npos) {
     throw_error(ErrorCode::kUnsupported,
@@ -34,18 +34,18 @@ std::string property(const std::string& pattern, size_t& at, bool in_class) {
     name.erase(0, 1);
   }
   at = close;
-  const std::string members(young_members(name));
+  const std::string members(young ? young_members(name) : std::string_view());
   if (name == "Han") name = "sc:Han";  // PCRE2's \p{Han} has the signs that several scripts share
-  if (members.empty()) return (negative ? "\\P{" : "\\p{") + name + "}";
-  if (!in_class) return (negative ? "[^\\p{" : "[\\p{") + name + "}" + members + "]";
-  if (negative) {
+  if (negative && in_class) {
     throw_error(ErrorCode::kUnsupported, "[tokenizer] pattern {}: \\P of {} in a set is not supported",
                 pattern, name);
   }
+  if (members.empty()) return (negative ? "\\P{" : "\\p{") + name + "}";
+  if (!in_class) return (negative ? "[^\\p{" : "[\\p{") + name + "}" + members + "]";
   return "\\p{" + name + "}" + members;
 }
 
-std::string from_oniguruma(const std::string& pattern) {
+std::string from_oniguruma(const std::string& pattern, bool young) {
   std::string out;
   bool in_class = false;
   for (size_t i = 0; i < pattern.size(); ++i) {
@@ -58,7 +58,7 @@ std::string from_oniguruma(const std::string& pattern) {
                     escaped);
       }
       if (escaped == 'p' || escaped == 'P') {
-        out += property(pattern, i, in_class);
+        out += property(pattern, i, in_class, young);
       } else if (escaped == 's' && in_class) {
         out += kSpaceMembers;
       } else if ((escaped == 's' || escaped == 'S') && !in_class) {
@@ -97,31 +97,48 @@ std::string from_oniguruma(const std::string& pattern) {
 }  // namespace
 
 struct Regex::Compiled {
+  struct Program {
+    pcre2_code* code = nullptr;
+    bool jit = false;
+  };
   std::string pattern;
-  pcre2_code* code = nullptr;
-  bool jit = false;
-  ~Compiled() { pcre2_code_free(code); }
+  Program program;
+  Program with_young;  // empty where the pattern has no property
+
+  ~Compiled() {
+    pcre2_code_free(program.code);
+    pcre2_code_free(with_young.code);
+  }
+
+  Program compile(const std::string& translated) const {
+    int code = 0;
+    PCRE2_SIZE offset = 0;
+    Program out;
+    // Oniguruma's $ is the end of any line, which PCRE2 calls multiline.
+    out.code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                             PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
+                             &offset, nullptr);
+    if (out.code == nullptr) {
+      std::array<unsigned char, 256> message{};
+      pcre2_get_error_message(code, message.data(), message.size());
+      throw_error(ErrorCode::kBadInput, "[tokenizer] pattern {}: {}", pattern,
+                  reinterpret_cast<const char*>(message.data()));
+    }
+    out.jit = pcre2_jit_compile(out.code, PCRE2_JIT_COMPLETE) == 0;
+    return out;
+  }
+  const Program& of(bool young) const { return young && with_young.code != nullptr ? with_young : program; }
 };
 
 Regex::Regex(const std::string& pattern) : compiled_(std::make_unique<Compiled>()) {
   if (valid_utf8_prefix(pattern) != pattern.size()) {
     throw_error(ErrorCode::kBadInput, "[tokenizer] a pattern is not UTF-8");
   }
-  const std::string translated = from_oniguruma(pattern);
-  int code = 0;
-  PCRE2_SIZE offset = 0;
   compiled_->pattern = pattern;
-  // Oniguruma's $ is the end of any line, which PCRE2 calls multiline.
-  compiled_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code,
-                                  &offset, nullptr);
-  if (compiled_->code == nullptr) {
-    std::array<unsigned char, 256> message{};
-    pcre2_get_error_message(code, message.data(), message.size());
-    throw_error(ErrorCode::kBadInput, "[tokenizer] pattern {}: {}", pattern,
-                reinterpret_cast<const char*>(message.data()));
-  }
-  compiled_->jit = pcre2_jit_compile(compiled_->code, PCRE2_JIT_COMPLETE) == 0;
+  const std::string plain = from_oniguruma(pattern, /*young=*/false);
+  const std::string young = from_oniguruma(pattern, /*young=*/true);
+  compiled_->program = compiled_->compile(plain);
+  if (young != plain) compiled_->with_young = compiled_->compile(young);
 }
 
 Regex Regex::literal(std::string_view text) {
@@ -141,8 +158,10 @@ Regex::~Regex() = default;
 Regex::Regex(Regex&& other) noexcept = default;
 Regex& Regex::operator=(Regex&& other) noexcept = default;
 
-Regex::Searcher::Searcher(const Regex& regex)
-    : regex_(regex), data_(pcre2_match_data_create_from_pattern(regex.compiled_->code, nullptr)) {
+Regex::Searcher::Searcher(const Regex& regex, bool young)
+    : regex_(regex),
+      young_(young),
+      data_(pcre2_match_data_create_from_pattern(regex.compiled_->of(young).code, nullptr)) {
   if (data_ == nullptr) throw std::bad_alloc();
 }
 
@@ -150,15 +169,16 @@ Regex::Searcher::~Searcher() { pcre2_match_data_free(static_cast<pcre2_match_dat
 
 bool Regex::Searcher::next(std::string_view text, size_t from, Match* match) {
   const Compiled& compiled = *regex_.compiled_;
+  const Compiled::Program& program = compiled.of(young_);
   auto* data = static_cast<pcre2_match_data*>(data_);
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   while (from < text.size()) {
     int found = PCRE2_ERROR_JIT_STACKLIMIT;
-    if (compiled.jit) {
-      found = pcre2_jit_match(compiled.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, data, nullptr);
+    if (program.jit) {
+      found = pcre2_jit_match(program.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK, data, nullptr);
     }
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {  // the interpreter keeps its stack on the heap
-      found = pcre2_match(compiled.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
+      found = pcre2_match(program.code, subject, text.size(), from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, data,
                           nullptr);
     }
     if (found == PCRE2_ERROR_NOMATCH) return false;

@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <string>
+#include <vector>
+
+#include "text/utf8.h"
 
 namespace hadal::text {
 
@@ -48,6 +52,32 @@ struct Range {
   uint32_t last;
 };
 
+bool contains(std::span<const Range> sorted, uint32_t code_point) {
+  const auto found = std::upper_bound(sorted.begin(), sorted.end(), code_point,
+                                      [](uint32_t point, const Range& range) { return point < range.first; });
+  return found != sorted.begin() && code_point <= std::prev(found)->last;
+}
+
+// The members of all the sets above, as numbers, sorted.
+std::vector<Range> young_ranges() {
+  std::vector<Range> ranges;
+  for (std::string_view members : {kLu, kLl, kLm, kLo, kM, kN, kP, kS}) {
+    bool to = false;  // behind a '-': the end of the range before
+    for (size_t at = members.find('{'); at != std::string_view::npos; at = members.find('{')) {
+      const uint32_t point =
+          static_cast<uint32_t>(std::stoul(std::string(members.substr(at + 1)), nullptr, 16));
+      if (to)
+        ranges.back().last = point;
+      else
+        ranges.push_back({point, point});
+      members.remove_prefix(members.find('}') + 1);
+      to = members.starts_with('-');
+    }
+  }
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.first < b.first; });
+  return ranges;
+}
+
 // Sorted; none overlap.
 constexpr Range kUnknownToNfc[] = {
     {0x07FD, 0x07FD},   {0x0898, 0x089F},   {0x08CA, 0x08D3},   {0x09FE, 0x09FE},   {0x0C3C, 0x0C3C},
@@ -76,11 +106,24 @@ std::string_view young_members(std::string_view property) {
   return {};
 }
 
-bool unknown_to_nfc(uint32_t code_point) {
-  const auto* found =
-      std::upper_bound(std::begin(kUnknownToNfc), std::end(kUnknownToNfc), code_point,
-                       [](uint32_t point, const Range& range) { return point < range.first; });
-  return found != std::begin(kUnknownToNfc) && code_point <= std::prev(found)->last;
+bool has_young_characters(std::string_view text) {
+  static const std::vector<Range> ranges = young_ranges();
+  for (size_t i = 0; i < text.size();) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    // None is below U+0800 (one or two bytes), and none begins with E4 to E9: U+4000 to U+9FFF.
+    if (byte < 0xE0) {
+      ++i;
+    } else if (byte >= 0xE4 && byte <= 0xE9) {
+      i += 3;
+    } else {
+      const Utf8Step step = utf8_step(text.substr(i));
+      if (step.status == Utf8Status::kValid && contains(ranges, step.code_point)) return true;
+      i += static_cast<size_t>(step.length);
+    }
+  }
+  return false;
 }
+
+bool unknown_to_nfc(uint32_t code_point) { return contains(kUnknownToNfc, code_point); }
 
 }  // namespace hadal::text

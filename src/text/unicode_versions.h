@@ -14,6 +14,9 @@ namespace hadal::text {
 // members of a PCRE2 set; empty for a property without any, and for one that is not known here.
 std::string_view young_members(std::string_view property);
 
+// Whether any character of `text` (UTF-8) is such a young one. Text without them needs no larger sets.
+bool has_young_characters(std::string_view text);
+
 // True for a character that the library's NFC takes for a letter without marks, though Unicode 15 says more.
 bool unknown_to_nfc(uint32_t code_point);
 

@@ -11,6 +11,7 @@ import { edges, everyCodePoint, randomUnicode, realTexts, spelledByTokens } from
 const [work, driver, source] = process.argv.slice(2, 5).map((path) => resolve(path));
 const slow = process.argv[5] === "slow";
 const results = process.argv[6];
+const only = process.env.HADAL_TOKENIZERS?.split(",");  // names of the table; all when unset
 const { Tokenizer } = createRequire(join(work, "package.json"))("@anush008/tokenizers");
 const lenml = (name) => join(work, `node_modules/@lenml/tokenizer-${name}/models/tokenizer.json`);
 
@@ -136,7 +137,9 @@ for (const [name, path] of [
   ["Qwen3", lenml("qwen3")],
   ["Llama 3.1", lenml("llama3_1")],
   ["trained here", join(work, "trained.json")],
-]) failures += await compareIds(name, path, texts);
+]) {
+  if (!only || only.includes(name)) failures += await compareIds(name, path, texts);
+}
 
 // From tokenizer.json to GGUF's metadata and back, and from the GGUF files of llama.cpp's repository.
 const vocabulary = (name) => join(work, `llama/models/ggml-vocab-${name}.gguf`);
