@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/machine_memory.h"
+#include "engine/checkpoint.h"
 #include "format/hub_paths.h"
 #include "model/footprint.h"
 #include "model/inventory.h"
@@ -73,20 +74,23 @@ std::string read_template(const std::string& folder) {
   return config.is_object() && it != config.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
-// The chat format of a Hugging Face directory; why there is none, in brackets. GGUF files: see
-// open_checkpoint() in engine/, which reads their metadata.
+// The chat format's name, or in brackets why there is none.
 std::string chat_format_name(const model::Inventory& inventory) {
-  const std::string& folder = inventory.path;
-  if (inventory.container == "GGUF") return "";
-  if (!base::file_exists(folder + "/tokenizer.json")) return "(no tokenizer.json)";
-  try {
-    const auto tokenizer = text::Tokenizer::load(folder + "/tokenizer.json");
-    const std::string name = std::filesystem::path(folder + "/.").lexically_normal().parent_path().filename();
-    const auto* format = text::detect_chat_format(*tokenizer, {.chat_template = read_template(folder),
-                                                               .model_name = name,
-                                                               .architecture = inventory.config.model_type});
+  const std::string& path = inventory.path;
+  const auto name_of = [](const text::ChatFormat* format) {
     return format != nullptr ? std::string(format->name)
                              : "(none: a base model, or one that Hadal has no format for)";
+  };
+  try {
+    // A GGUF's tokenizer comes with its weights, which are only mapped; the scales of a large directory in
+    // FP8 would be read, so there the tokenizer is opened alone.
+    if (inventory.container == "GGUF") return name_of(engine::open_checkpoint(path, "").chat_format);
+    if (!base::file_exists(path + "/tokenizer.json")) return "(no tokenizer.json)";
+    const auto tokenizer = text::Tokenizer::load(path + "/tokenizer.json");
+    const std::string name = std::filesystem::path(path + "/.").lexically_normal().parent_path().filename();
+    return name_of(text::detect_chat_format(*tokenizer, {.chat_template = read_template(path),
+                                                         .model_name = name,
+                                                         .architecture = inventory.config.model_type}));
   } catch (const Error& e) {
     return fmt::format("({})", e.what());
   }
@@ -164,8 +168,7 @@ void print_table(const model::Inventory& inventory, const Memory& memory) {
     fmt::print("; {} more in the MTP module", count_text(mtp.parameters));
   fmt::print("\n{} layers, hidden size {}, vocabulary {}, context {}\n", config.num_hidden_layers,
              config.hidden_size, config.vocab_size, config.max_position_embeddings);
-  if (const std::string chat = chat_format_name(inventory); !chat.empty())
-    fmt::print("chat format: {}\n", chat);
+  fmt::print("chat format: {}\n", chat_format_name(inventory));
   fmt::print("\n");
   print_parts(inventory);
   fmt::print("\n");
@@ -197,7 +200,7 @@ base::Json to_json(const model::Inventory& inventory, const Memory& memory) {
   return {{"path", inventory.path},
           {"architecture", config.architecture},
           {"container", inventory.container},
-          {"chat_format", chat.empty() || chat.front() == '(' ? base::Json(nullptr) : base::Json(chat)},
+          {"chat_format", chat.front() == '(' ? base::Json(nullptr) : base::Json(chat)},
           {"files", inventory.files},
           {"file_bytes", inventory.file_bytes},
           {"tensors", inventory.tensors},

@@ -47,8 +47,8 @@ HubTransfer::HubTransfer(const HubOptions& options, const HubListing& listing, c
       record_(record),
       counters_(counters) {
   HADAL_CHECK(is_safe_path(file.path));
-  // Without a hash from the list, a commit and a path name the content as well.
-  if (id_.empty()) id_ = "commit:" + listing.commit;
+  // Without a hash from the list, a commit and a path name the content as well; a branch's name does not.
+  if (id_.empty() && is_hex(listing.commit, 40)) id_ = "commit:" + listing.commit;
 }
 
 HubTransfer::~HubTransfer() { close_part(); }

@@ -58,6 +58,14 @@ TEST(Inspect, ReadsGgufAndDenseModels) {
             dense["model"]["parameters"].get<int64_t>() + dense["hidden_size"].get<int64_t>());
 }
 
+TEST(Inspect, NamesTheChatFormat) {
+  const Json nano = Json::parse(inspect(HADAL_SOURCE_DIR "/models/hadal-nano --json").output);
+  EXPECT_EQ(nano["chat_format"], "hadal-nano");
+  EXPECT_TRUE(Json::parse(inspect(kGolden + "deepseek-v3 --json").output)["chat_format"].is_null());
+  const test::Outcome gguf = inspect(kGolden + "gguf/Q8_0.gguf");
+  EXPECT_NE(gguf.output.find("chat format: ("), std::string::npos) << gguf.output;  // it holds no tokenizer
+}
+
 TEST(Inspect, BadInputIsOneLineAndStatus2) {
   const test::TemporaryFolder folder;
   test::expect_usage_error(inspect(folder / "none"), "none");
