@@ -21,6 +21,7 @@ constexpr int64_t kGatingSigmoid = 2;
 constexpr double kYarnLog = 0.1;
 constexpr int64_t kMaxCount = int64_t{1} << 40;
 constexpr int64_t kMaxRopeFactors = 1 << 16;
+constexpr int64_t kLiteLayers = 27;
 
 // FP32 numbers come from decimal ones: the shortest decimal that gives the same FP32.
 double shortest(double value) {
@@ -356,7 +357,9 @@ void write_deepseek2(const ModelConfig& config, int64_t layers, KeyWriter& keys)
   keys.count("attention.key_length_mla", config.qk_head_dim());
   keys.count("attention.value_length_mla", config.v_head_dim);
   keys.count("attention.kv_lora_rank", config.kv_lora_rank);
-  if (config.q_lora_rank > 0) keys.count("attention.q_lora_rank", config.q_lora_rank);
+  // llama.cpp wants the key, be it 0, of all models but those with V2-Lite's number of layers.
+  if (config.q_lora_rank > 0 || layers != kLiteLayers)
+    keys.count("attention.q_lora_rank", config.q_lora_rank);
   keys.count("rope.dimension_count", config.qk_rope_head_dim);
   if (layers > config.num_hidden_layers)
     keys.count("nextn_predict_layers", layers - config.num_hidden_layers);

@@ -1,0 +1,240 @@
+// hadal convert: a checkpoint into another type and another file format.
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/export_progress.h"
+#include "engine/checkpoint.h"
+#include "engine/engine.h"
+#include "eval/bits_per_byte.h"
+#include "format/hf_directory.h"
+#include "model/export/checkpoint_filler.h"
+#include "model/export/gguf_tokenizer.h"
+#include "model/gguf_config.h"
+#include "model/gguf_source.h"
+
+namespace hadal::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ConvertFlags {
+  std::string model;
+  std::string out;
+  std::string type;
+  std::string importance;
+  std::string text;
+  bool mtp = false;
+  int threads = 0;
+};
+
+// The checkpoint to be read.
+struct Input {
+  model::ModelConfig config;
+  base::Json config_json;
+  std::unique_ptr<const format::TensorSource> source;
+  std::shared_ptr<const format::GgufFile> gguf;      // else a directory
+  std::shared_ptr<const text::Tokenizer> tokenizer;  // null: it has none
+  base::Json tokenizer_settings;                     // tokenizer_config.json, or what GGUF says of it
+};
+
+base::Json gguf_tokenizer_settings(const format::GgufFile& file) {
+  base::Json settings = base::Json::object();
+  if (const auto* flag = file.find_value("tokenizer.ggml.add_bos_token"))
+    settings["add_bos_token"] = flag->boolean();
+  if (const auto* chat = file.find_value("tokenizer.chat_template"))
+    settings["chat_template"] = std::string(chat->text());
+  return settings;
+}
+
+Input open_gguf(const std::string& path) {
+  Input in;
+  in.gguf = std::make_shared<const format::GgufFile>(path);
+  in.config_json = model::config_from_gguf(*in.gguf);
+  in.config = model::parse_config(in.config_json, path);
+  in.source = std::make_unique<model::GgufSource>(in.gguf, std::string(model::gguf_architecture(in.config)));
+  if (in.gguf->find_value("tokenizer.ggml.tokens") != nullptr) {
+    in.tokenizer = engine::open_checkpoint(path, "").tokenizer;
+    in.tokenizer_settings = gguf_tokenizer_settings(*in.gguf);
+  }
+  return in;
+}
+
+Input open_directory(const std::string& path) {
+  Input in;
+  in.config_json = base::read_json_file(path + "/config.json");
+  in.config = model::parse_config(in.config_json, path + "/config.json");
+  in.source = std::make_unique<format::WeightSource>(format::WeightSource::open(path));
+  if (base::file_exists(path + "/tokenizer.json"))
+    in.tokenizer = text::Tokenizer::load(path + "/tokenizer.json");
+  const std::string settings = path + "/tokenizer_config.json";
+  if (base::file_exists(settings)) in.tokenizer_settings = base::read_json_file(settings);
+  const std::string chat = path + "/chat_template.jinja";
+  if (base::file_exists(chat)) in.tokenizer_settings["chat_template"] = base::read_file(chat);
+  return in;
+}
+
+bool has_mtp(const Input& in) {
+  const std::string prefix = "model.layers." + std::to_string(in.config.num_hidden_layers) + ".";
+  return in.config.num_nextn_predict_layers > 0 && in.source->find(prefix + "eh_proj.weight").has_value();
+}
+
+// What belongs to a model directory beside its weights.
+void copy_side_files(const std::string& from, const std::string& to) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "special_tokens_map.json",
+        "chat_template.jinja", "vocab.json", "merges.txt", "LICENSE"}) {
+    const std::string path = from + "/" + name;
+    if (base::file_exists(path)) base::write_file_atomic(to + "/" + name, base::read_file(path));
+  }
+}
+
+void write_side_files(const Input& in, const std::string& to) {
+  if (!in.tokenizer) return;
+  base::write_file_atomic(to + "/tokenizer.json", in.tokenizer->to_json());
+  base::Json settings = in.tokenizer_settings;
+  settings["tokenizer_class"] = "PreTrainedTokenizerFast";
+  const auto text_of = [&](int32_t id) { return std::string(in.tokenizer->token_bytes(id)); };
+  settings["bos_token"] = text_of(in.config.bos_token_id);
+  settings["eos_token"] = text_of(in.config.eos_token_id);
+  base::write_file_atomic(to + "/tokenizer_config.json", base::dump_json(settings, 2) + "\n");
+  const base::Json generation = {
+      {"bos_token_id", in.config.bos_token_id},
+      {"eos_token_id", in.config_json.value("eos_token_id", base::Json(in.config.eos_token_id))}};
+  base::write_file_atomic(to + "/generation_config.json", base::dump_json(generation, 2) + "\n");
+}
+
+base::Json output_config(const Input& in, bool with_mtp) {
+  base::Json json = in.config_json;
+  if (in.gguf) {
+    model::ModelConfig config = in.config;
+    config.rope_interleave = config.is_mla();  // Llama's q and k go back to Hugging Face's order
+    json = model::config_to_json(config);
+    json["eos_token_id"] = in.config_json.value("eos_token_id", base::Json(config.eos_token_id));
+  }
+  if (!with_mtp && json.contains("num_nextn_predict_layers")) json["num_nextn_predict_layers"] = 0;
+  return json;
+}
+
+void write_directory(const Input& in, const ConvertFlags& flags, const quant::WeightFormat& type,
+                     bool with_mtp, const model::ExportPlan& plan, model::TensorFiller& filler,
+                     const model::ExportTools& tools) {
+  base::replace_directory(flags.out, [&](const std::string& folder) {
+    base::Json json = output_config(in, with_mtp);
+    model::set_hf_type(json, type);
+    base::write_file_atomic(folder + "/config.json", base::dump_json(json, 2) + "\n");
+    if (in.gguf)
+      write_side_files(in, folder);
+    else
+      copy_side_files(flags.model, folder);
+    model::write_hf_weights(folder, plan, filler, tools);
+  });
+}
+
+void write_file(const Input& in, const ConvertFlags& flags, const quant::WeightFormat& type, bool with_mtp,
+                const model::ExportPlan& plan, model::TensorFiller& filler, const model::ExportTools& tools) {
+  const auto metadata = [&](format::GgufWriter& writer) {
+    model::config_to_gguf(in.config, in.config.num_hidden_layers + (with_mtp ? 1 : 0), writer);
+    writer.set("general.type", "model");
+    writer.set("general.name", fs::path(flags.out).stem().string());
+    writer.set("general.file_type", model::gguf_file_type(type));
+    writer.set("general.quantization_version", uint32_t{2});
+    if (in.tokenizer)
+      model::tokenizer_to_gguf(*in.tokenizer, in.tokenizer_settings, in.config, writer);
+    else
+      writer.set("tokenizer.ggml.model", "none");
+  };
+  model::write_gguf(flags.out, plan, metadata, filler, tools);
+}
+
+double perplexity(const std::string& path, const ConvertFlags& flags) {
+  engine::EngineOptions options;
+  options.threads = flags.threads;
+  const auto engine = engine::Engine::open(path, options);
+  eval::BitsPerByteOptions bpb;
+  bpb.window_tokens = std::min<int64_t>(engine->info().context_tokens, 512);
+  bpb.stride_tokens = std::max<int64_t>(1, bpb.window_tokens / 2);
+  return std::exp(eval::bits_per_byte(*engine, base::read_file(flags.text), bpb).nats_per_token());
+}
+
+void run(const ConvertFlags& flags) {
+  const double start = base::monotonic_seconds();
+  const auto* type = quant::find_weight_format(flags.type);
+  if (type == nullptr) {
+    std::string known;
+    for (const auto& format : quant::weight_formats())
+      known += (known.empty() ? "" : ", ") + std::string(format.name);
+    throw_error(ErrorCode::kBadInput, "[convert] --type: \"{}\" is unknown (known: {})", flags.type, known);
+  }
+  std::error_code ignored;
+  if (fs::equivalent(flags.model, flags.out, ignored)) {
+    throw_error(ErrorCode::kBadInput, "[convert] --out: {} is the model that is read", flags.out);
+  }
+  const Input in = fs::is_directory(flags.model) ? open_directory(flags.model) : open_gguf(flags.model);
+  const bool to_gguf = flags.out.ends_with(".gguf");
+  const bool with_mtp = has_mtp(in) && (flags.mtp || !to_gguf);
+  const auto plan =
+      to_gguf ? model::plan_gguf(in.config, *type, with_mtp) : model::plan_hf(in.config, *type, with_mtp);
+  std::unique_ptr<const model::Importance> importance;
+  if (!flags.importance.empty()) importance = std::make_unique<model::Importance>(flags.importance);
+  model::CheckpointFiller filler(*in.source, in.config, to_gguf, importance.get());
+  base::ThreadPool pool(base::thread_count(flags.threads));
+  {
+    ExportProgressBar bar("[convert] " + flags.out);
+    const model::ExportTools tools{pool, bar.callback()};
+    if (to_gguf)
+      write_file(in, flags, *type, with_mtp, plan, filler, tools);
+    else
+      write_directory(in, flags, *type, with_mtp, plan, filler, tools);
+  }
+  for (const auto& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
+  if (has_mtp(in) && !with_mtp) {
+    std::fprintf(stderr, "note: the MTP module is left out, since llama.cpp refuses it: --mtp keeps it\n");
+  }
+  if (to_gguf && !in.tokenizer)
+    std::fprintf(stderr, "note: %s has no tokenizer: the file has none\n", flags.model.c_str());
+  const auto bytes = static_cast<double>(plan.bytes());
+  std::printf("%s: %.3f GB, %.2f bits per weight (was %.3f GB), %.1f s\n", flags.out.c_str(), bytes / 1e9,
+              8.0 * bytes / static_cast<double>(plan.parameters()),
+              static_cast<double>(in.source->bytes()) / 1e9, base::monotonic_seconds() - start);
+  if (flags.text.empty()) return;
+  const double before = perplexity(flags.model, flags);
+  const double after = perplexity(flags.out, flags);
+  std::printf("perplexity of %s: %.4f before, %.4f after (%+.2f %%)\n", flags.text.c_str(), before, after,
+              100 * (after / before - 1));
+}
+
+}  // namespace
+
+void add_convert(CLI::App& app) {
+  auto* command =
+      add_command(app, "convert", "Write a checkpoint in another type, or as GGUF or Hugging Face's layout",
+                  "  hadal convert --model DeepSeek-V2-Lite-Chat --out v2-lite.gguf --type q4_k\n"
+                  "  hadal convert --model models/hadal-nano --out nano.gguf --type q8_0 --text book.txt\n"
+                  "  hadal convert --model model.gguf --out directory --type bf16\n"
+                  "Router, norms and biases stay FP32 in GGUF; head and embedding at least q6_k.\n");
+  const auto flags = std::make_shared<ConvertFlags>();
+  command->add_option("--model", flags->model, "a Hugging Face directory or a GGUF file")->required();
+  command->add_option("--out", flags->out, "a file that ends in .gguf, or a directory")->required();
+  command
+      ->add_option("--type", flags->type,
+                   "f32, f16, bf16; fp8_block (directories only); q8_0, q6_k, q5_k, q4_k, q3_k, q2_k, q4_0, "
+                   "q4_1, q5_0, "
+                   "q5_1, iq4_nl, iq4_xs (GGUF only)")
+      ->required();
+  command->add_option("--importance", flags->importance,
+                      "safetensors: for a weight's name its F32 importance per column (mean squared inputs)");
+  command->add_option("--text", flags->text, "measure perplexity on this text, before and after");
+  command->add_flag("--mtp", flags->mtp,
+                    "keep the multi-token-prediction module in a GGUF (llama.cpp refuses it)");
+  add_threads_option(*command, flags->threads);
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace hadal::cli

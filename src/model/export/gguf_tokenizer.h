@@ -1,0 +1,19 @@
+// A tokenizer as GGUF's "tokenizer.*" keys, for llama.cpp and all that read its files.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "format/gguf_writer.h"
+#include "model/config.h"
+#include "text/tokenizer.h"
+
+namespace hadal::model {
+
+// `settings`: tokenizer_config.json, or null: its add_bos_token and its chat_template are kept. Ids from the
+// tokenizer's last to config.vocab_size are written as unused. Throws Error for a tokenizer that GGUF has no
+// name for, or with more ids than the model has embeddings.
+void tokenizer_to_gguf(const text::Tokenizer& tokenizer, const base::Json& settings,
+                       const ModelConfig& config, format::GgufWriter& writer);
+
+}  // namespace hadal::model
