@@ -27,7 +27,10 @@ class BitsPerByteTest : public testing::Test {
     const std::string directory = folder_ / "model";
     std::filesystem::create_directories(directory);
     train::export_model(directory, *model_, {folder_ / "tokenizer.json", /*bf16=*/false});
-    return engine::Engine::open(directory, {.threads = 1, .context_tokens = 1024});
+    engine::EngineOptions options;
+    options.threads = 1;
+    options.context_tokens = 1024;
+    return engine::Engine::open(directory, options);
   }
   // Loss of every token of the text in one pass.
   std::vector<float> whole() {
