@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <string>
 
 #include "base/clock.h"
@@ -55,9 +54,8 @@ double now(int threads) {
 }
 
 // Seconds of the quickest call.
-double measure(const kernels::Activations& x, const std::vector<kernels::QuantGemm>& problems,
-               const Options& options, base::ThreadPool& pool) {
-  (void)x;
+double measure(const std::vector<kernels::QuantGemm>& problems, const Options& options,
+               base::ThreadPool& pool) {
   double best = 1e9;
   const double end = base::monotonic_seconds() + options.seconds;
   do {
@@ -95,16 +93,26 @@ int run(const Options& options) {
       for (auto& v : values) v = static_cast<float>(random.normal());
       kernels::Activations x;
       x.assign(tensor::matrix(values.data(), shape.m, shape.k), true, pool);
-      std::vector<std::unique_ptr<kernels::RandomWeights>> weights;
+      // One matrix, many copies: a model's worth of memory, quickly made.
+      const kernels::RandomWeights one(random, format, shape.n, shape.k);
+      const auto bytes_each = static_cast<size_t>(one.matrix.bytes());
+      const auto count = static_cast<size_t>(shape.count);
+      std::vector<std::byte> weights(count * bytes_each);
+      const std::vector<float> scales(static_cast<size_t>((shape.n / 128 + 1) * (shape.k / 128)), 0.02f);
       std::vector<std::vector<float>> y;
       std::vector<kernels::QuantGemm> problems;
-      for (int64_t i = 0; i < shape.count; ++i) {
-        weights.push_back(std::make_unique<kernels::RandomWeights>(random, format, shape.n, shape.k));
+      for (size_t i = 0; i < count; ++i) {
+        std::memcpy(weights.data() + i * bytes_each, one.matrix.data, bytes_each);
+        quant::QuantMatrix w{&format, weights.data() + i * bytes_each, shape.n, shape.k};
+        if (format.block_scaled) {
+          w.scale_inv = scales.data();
+          w.scale_cols = shape.k / 128;
+        }
         y.emplace_back(static_cast<size_t>(shape.m * shape.n));
-        problems.push_back({&x, nullptr, shape.m, weights.back()->matrix, y.back().data(), shape.n, false});
+        problems.push_back({&x, nullptr, shape.m, w, y.back().data(), shape.n, false});
       }
-      const double seconds = measure(x, problems, options, pool);
-      const auto bytes = static_cast<double>(shape.count * weights[0]->matrix.bytes());
+      const double seconds = measure(problems, options, pool);
+      const auto bytes = static_cast<double>(weights.size());
       const double gb = 1e-9 * bytes / seconds;
       const double gop = 2e-9 * static_cast<double>(shape.count * shape.m * shape.n * shape.k) / seconds;
       rows.push_back({{"format", format.name},

@@ -110,7 +110,17 @@ HWY_INLINE VU low_bits(VU v, uint32_t mask) { return hn::And(v, hn::Set(DU(), ma
 HWY_INLINE VF half_to_float(VU bits) {
   const hn::Rebind<uint16_t, DU> d16;
   const hn::Rebind<hwy::float16_t, DU> half;
-  return hn::PromoteTo(DF(), hn::BitCast(half, hn::DemoteTo(d16, hn::BitCast(DI(), bits))));
+  const VF value = hn::PromoteTo(DF(), hn::BitCast(half, hn::DemoteTo(d16, hn::BitCast(DI(), bits))));
+#if HWY_TARGET <= HWY_AVX2
+  return value;
+#else
+  // Where the processor has no such instruction, Highway 1.0.3 makes numbers of infinities and NaN.
+  const VU sign = hn::ShiftLeft<16>(low_bits(bits, 0x8000));
+  const VU special =
+      hn::Or(hn::Or(sign, hn::Set(DU(), 0x7F800000)), hn::ShiftLeft<13>(low_bits(bits, 0x3FF)));
+  const auto is_special = hn::Eq(low_bits(bits, 0x7C00), hn::Set(DU(), 0x7C00));
+  return hn::BitCast(DF(), hn::IfThenElse(is_special, special, hn::BitCast(DU(), value)));
+#endif
 }
 HWY_INLINE VF low_half(VU v) { return half_to_float(low_bits(v, 0xFFFF)); }
 HWY_INLINE VF high_half(VU v) { return half_to_float(hn::ShiftRight<16>(v)); }

@@ -279,6 +279,69 @@ TEST_P(QuantGemmTest, FromTheOtherSide) {
   }
 }
 
+// kExact is what row_to_float says: multiplied by a unit vector, each value comes back with its bits.
+TEST_P(QuantGemmTest, ExactReadsTheBitsOfRowToFloat) {
+  base::Random random(6);
+  for (const WeightFormat& format : quant::weight_formats()) {
+    const int64_t k = format.block_elements > 1 ? 512 : 300;
+    const int64_t n = 21;
+    const RandomWeights w(random, format, n, k);
+    std::vector<float> unit(static_cast<size_t>(n), 0.0f);
+    std::vector<float> y(static_cast<size_t>(k));
+    std::vector<float> row(static_cast<size_t>(k));
+    for (int64_t j = 0; j < n; ++j) {
+      unit[static_cast<size_t>(j)] = 1.0f;
+      quant_gemm_transposed({unit.data(), n, 1, w.matrix, y.data(), k, false});
+      unit[static_cast<size_t>(j)] = 0.0f;
+      quant::row_to_float(w.matrix, j, 0, k, row.data());
+      for (size_t c = 0; c < row.size(); ++c) ASSERT_EQ(y[c], row[c]) << format.name << " " << j << "," << c;
+    }
+  }
+}
+
+// What is not a number in W or x is not a number in y, in every path.
+TEST_P(QuantGemmTest, NanIsSeen) {
+  base::Random random(7);
+  const auto& fp8 = quant::weight_format(quant::WeightType::kFp8Block);
+  const int64_t k = 256;
+  RandomWeights w(random, fp8, 20, k);
+  w.bytes[static_cast<size_t>(1 + 7 * k + 33)] = std::byte{0xFF};
+  // A scale that is infinite or no number, as a corrupt file may have it.
+  for (const uint16_t half : {0x7C00, 0xFC00, 0x7E00, 0x7C01}) {
+    RandomWeights odd(random, quant::weight_format(quant::WeightType::kQ8_0), 20, k);
+    std::memcpy(odd.bytes.data() + 1 + 3 * odd.matrix.row_bytes(), &half, 2);
+    for (const int64_t m : {1, 30}) {
+      const std::vector<float> values(static_cast<size_t>(m * k), 0.5f);
+      Activations x;
+      x.assign(tensor::matrix(values.data(), m, k), true);
+      for (const Precision precision : {Precision::kExact, Precision::kFast}) {
+        const Product p = multiply(x, {}, m, odd.matrix, precision, false, nullptr);
+        for (int64_t j = 0; j < 20; ++j) {
+          EXPECT_EQ(std::isfinite(p.y[static_cast<size_t>(j)]), j != 3) << j << " " << half;
+        }
+      }
+    }
+  }
+  const RandomWeights q4(random, quant::weight_format(quant::WeightType::kQ4_0), 20, k);
+  for (const int64_t m : {1, 30}) {
+    std::vector<float> values(static_cast<size_t>(m * k), 0.5f);
+    Activations x;
+    x.assign(tensor::matrix(values.data(), m, k), false);
+    const Product p = multiply(x, {}, m, w.matrix, Precision::kFast, false, nullptr);
+    for (int64_t j = 0; j < 20; ++j) EXPECT_EQ(std::isnan(p.y[static_cast<size_t>(j)]), j == 7) << j;
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      values[70] = bad;
+      x.assign(tensor::matrix(values.data(), m, k), true);
+      const Product q = multiply(x, {}, m, q4.matrix, Precision::kFast, false, nullptr);
+      for (int64_t j = 0; j < 20; ++j) EXPECT_FALSE(std::isfinite(q.y[static_cast<size_t>(j)])) << j;
+      if (m > 1) {
+        EXPECT_TRUE(std::isfinite(q.y[static_cast<size_t>(q.y_row)]));
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Simd, QuantGemmTest, ::testing::ValuesIn(simd_names()),
                          [](const auto& test) { return test.param; });
 
