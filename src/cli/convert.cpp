@@ -75,8 +75,9 @@ Input open_directory(const std::string& path) {
     in.tokenizer = text::Tokenizer::load(path + "/tokenizer.json");
   const std::string settings = path + "/tokenizer_config.json";
   if (base::file_exists(settings)) in.tokenizer_settings = base::read_json_file(settings);
-  const std::string chat = path + "/chat_template.jinja";
-  if (base::file_exists(chat)) in.tokenizer_settings["chat_template"] = base::read_file(chat);
+  if (const std::string chat = engine::read_chat_template(path); !chat.empty()) {
+    in.tokenizer_settings["chat_template"] = chat;
+  }
   return in;
 }
 

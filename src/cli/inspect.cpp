@@ -65,15 +65,6 @@ std::string count_text(int64_t count) {
   return unit == 0 ? fmt::format("{}", count) : fmt::format("{:.1f}{}", value, kUnits[unit]);
 }
 
-std::string read_template(const std::string& folder) {
-  if (base::file_exists(folder + "/chat_template.jinja"))
-    return base::read_file(folder + "/chat_template.jinja");
-  if (!base::file_exists(folder + "/tokenizer_config.json")) return "";
-  const base::Json config = base::read_json_file(folder + "/tokenizer_config.json");
-  const auto it = config.is_object() ? config.find("chat_template") : config.end();
-  return config.is_object() && it != config.end() && it->is_string() ? it->get<std::string>() : "";
-}
-
 // The chat format's name, or in brackets why there is none.
 std::string chat_format_name(const model::Inventory& inventory) {
   const std::string& path = inventory.path;
@@ -88,7 +79,7 @@ std::string chat_format_name(const model::Inventory& inventory) {
     if (!base::file_exists(path + "/tokenizer.json")) return "(no tokenizer.json)";
     const auto tokenizer = text::Tokenizer::load(path + "/tokenizer.json");
     const std::string name = std::filesystem::path(path + "/.").lexically_normal().parent_path().filename();
-    return name_of(text::detect_chat_format(*tokenizer, {.chat_template = read_template(path),
+    return name_of(text::detect_chat_format(*tokenizer, {.chat_template = engine::read_chat_template(path),
                                                          .model_name = name,
                                                          .architecture = inventory.config.model_type}));
   } catch (const Error& e) {

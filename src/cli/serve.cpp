@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/sampling_flags.h"
 #include "engine/engine.h"
 #include "serve/api/service.h"
 #include "serve/http/server.h"
@@ -13,8 +14,7 @@ namespace hadal::cli {
 namespace {
 
 struct ServeOptions {
-  std::string model;
-  engine::EngineOptions engine;
+  EngineFlags engine;
   serve::http::ServerOptions http;
   double max_body_mb = 8;
 };
@@ -25,7 +25,7 @@ void run_serve(ServeOptions options) {
   // The port first: a port in use is known before a large model has been loaded. The engine goes before the
   // server does: its requests hold exchanges.
   serve::http::Server server(options.http);
-  const auto engine = engine::Engine::open(options.model, options.engine);
+  const auto engine = engine::Engine::open(options.engine.model, options.engine.options);
   const serve::api::Service service =
       serve::api::make_service(*engine, [&server] { return server.connections(); });
   server.listen();
@@ -43,21 +43,18 @@ void add_serve(CLI::App& app) {
       add_command(app, "serve", "serve a model: OpenAI- and DeepSeek-compatible API and chat page",
                   "  hadal serve --model models/hadal-nano\n"
                   "  hadal serve --model models/hadal-nano --host 0.0.0.0 --port 8000\n"
+                  "  hadal serve --model DeepSeek-V2-Lite-Chat-Q4_0.gguf --context 16384\n"
                   "  curl http://127.0.0.1:8080/v1/chat/completions -d "
                   "'{\"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}'");
   auto options = std::make_shared<ServeOptions>();
   options->http.port = 8080;
-  command->add_option("--model", options->model, "a Hugging Face directory")->required();
+  add_engine_flags(*command, options->engine);
   command->add_option("--host", options->http.host, "address to listen on; 0.0.0.0: every network")
       ->capture_default_str();
   command->add_option("--port", options->http.port, "0: any free port")->capture_default_str();
-  command->add_option("--threads", options->engine.threads, "threads of the engine; 0: every processor")
-      ->check(CLI::Range(0, 4096))
-      ->capture_default_str();
-  command->add_option("--context", options->engine.context_tokens, "tokens; 0: the model's own, at most 8192")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
-      ->capture_default_str();
-  command->add_option("--queue", options->engine.max_queue, "requests running or waiting; more are refused")
+  command
+      ->add_option("--queue", options->engine.options.max_queue,
+                   "requests running or waiting; more are refused")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   command->add_option("--http-threads", options->http.threads, "threads of the transport")

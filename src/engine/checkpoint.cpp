@@ -24,7 +24,8 @@ std::string last_part(const std::string& path) {
   return normal.filename().string();
 }
 
-// The Jinja template: a file of its own, or tokenizer_config.json's (one, or a list of named ones).
+}  // namespace
+
 std::string read_chat_template(const std::string& directory) {
   const std::string file = directory + "/chat_template.jinja",
                     config_file = directory + "/tokenizer_config.json";
@@ -43,6 +44,8 @@ std::string read_chat_template(const std::string& directory) {
   }
   return {};
 }
+
+namespace {
 
 Checkpoint open_directory(const std::string& path, std::string& chat_template) {
   const std::string tokenizer_path = path + "/tokenizer.json";
@@ -106,12 +109,21 @@ text::GgufVocabulary read_vocabulary(const format::GgufFile& file) {
   return v;
 }
 
-// What ends an answer: the end of text, and of a turn where the file names one.
+// What ends an answer: the end of text, and of a turn or a message where the file names one.
 std::vector<text::TokenId> end_tokens_of(const format::GgufFile& file,
                                          const text::GgufVocabulary& vocabulary) {
   std::vector<text::TokenId> ids;
-  if (vocabulary.eos_id) ids.push_back(*vocabulary.eos_id);
-  if (const auto eot = number_of<text::TokenId>(file, "tokenizer.ggml.eot_token_id")) ids.push_back(*eot);
+  for (const char* key :
+       {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+    const format::GgufValue* value = file.find_value(key);
+    if (value == nullptr) continue;
+    const int64_t id = value->integer();
+    if (id < 0 || id >= static_cast<int64_t>(vocabulary.tokens.size())) {
+      throw_error(ErrorCode::kBadInput, "[gguf] {}: {}: {} is not a token of a vocabulary of {}", file.path(),
+                  key, id, vocabulary.tokens.size());
+    }
+    ids.push_back(static_cast<text::TokenId>(id));
+  }
   return ids;
 }
 
@@ -145,6 +157,14 @@ Checkpoint open_checkpoint(const std::string& path, const std::string& chat_form
     checkpoint.chat_format = text::detect_chat_format(
         *checkpoint.tokenizer,
         {.chat_template = chat_template, .model_name = checkpoint.name, .architecture = config.model_type});
+  }
+  if (!chat_format.empty()) {
+    try {
+      const text::Message probe{"user", "hello"};
+      text::render_prompt(*checkpoint.chat_format, *checkpoint.tokenizer, {&probe, 1});
+    } catch (const Error& e) {
+      throw_error(e.code(), "[engine] {}: --chat-format {} does not fit: {}", path, chat_format, e.what());
+    }
   }
   return checkpoint;
 }

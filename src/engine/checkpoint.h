@@ -24,4 +24,8 @@ struct Checkpoint {
 // vocabulary.
 Checkpoint open_checkpoint(const std::string& path, const std::string& chat_format);
 
+// The Jinja template of a Hugging Face directory: a file of its own, or tokenizer_config.json's (one, or the
+// default of a list of named ones); empty when there is none.
+std::string read_chat_template(const std::string& directory);
+
 }  // namespace hadal::engine

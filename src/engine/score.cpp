@@ -1,7 +1,9 @@
 #include "engine/score.h"
 
 #include <algorithm>
+#include <cmath>
 
+#include "base/error.h"
 #include "kernels/rowwise.h"
 
 namespace hadal::engine {
@@ -25,6 +27,10 @@ std::vector<float> score_tokens(const GenerationContext& context, std::span<cons
       for (int64_t i = first; i < last; ++i) {
         const size_t at = begin + static_cast<size_t>(i);
         losses[at] = kernels::cross_entropy(rows.row(i), vocab, tokens[at + 1], 0, nullptr);
+        if (!std::isfinite(losses[at])) {
+          throw_error(ErrorCode::kBadInput,
+                      "[engine] the logits at token {} are not finite numbers: weights are damaged", at);
+        }
       }
     });
   }

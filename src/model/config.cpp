@@ -39,6 +39,14 @@ YarnScaling parse_yarn(const ConfigReader& reader) {
   yarn.mscale = reader.number("mscale", 0, 1e3, yarn.mscale, ConfigReader::Bound::kInclusive);
   yarn.mscale_all_dim =
       reader.number("mscale_all_dim", 0, 1e3, yarn.mscale_all_dim, ConfigReader::Bound::kInclusive);
+  yarn.attention_factor = reader.number("attention_factor", 0, 1e3, 0);
+  // DeepSeek-R1-0528-Qwen3-8B's "attn_factor" multiplies the default 0.1 ln(factor) + 1, as vLLM and
+  // llama.cpp read it (0.8783 x 1.1386 = 1 there); Hugging Face's code does not know the key.
+  if (reader.find("attn_factor") != nullptr) {
+    if (yarn.attention_factor > 0)
+      reader.fail(ErrorCode::kBadInput, "attn_factor", "given beside attention_factor");
+    yarn.attention_factor = reader.number("attn_factor", 0, 1e3, 1) * (0.1 * std::log(yarn.factor) + 1);
+  }
   return yarn;
 }
 
@@ -68,16 +76,20 @@ void parse_rope_scaling(const ConfigReader& outer, const char* key, const std::s
   const ConfigReader reader(*json, where, std::string(key) + ".");
   const std::string type = reader.text("rope_type", reader.text("type", ""));
   if (type.empty()) outer.fail(ErrorCode::kBadInput, key, "type (or rope_type) is missing");
-  if (type == "default") return;
+  if (type == "default") {
+    refuse_unknown_keys(outer, key, *json, {"type", "rope_type", "rope_theta", "partial_rotary_factor"});
+    return;
+  }
   if (type != "yarn" && type != "llama3") {
     outer.fail(ErrorCode::kUnsupported, key, "type \"{}\" is not supported (known: yarn, llama3, default)",
                type);
   }
   if (reader.find("factor") == nullptr) reader.fail(ErrorCode::kBadInput, "factor", "missing");
   if (type == "yarn") {
-    refuse_unknown_keys(outer, key, *json,
-                        {"type", "rope_type", "factor", "original_max_position_embeddings", "beta_fast",
-                         "beta_slow", "mscale", "mscale_all_dim", "rope_theta", "truncate"});
+    refuse_unknown_keys(
+        outer, key, *json,
+        {"type", "rope_type", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
+         "mscale", "mscale_all_dim", "rope_theta", "truncate", "attention_factor", "attn_factor"});
     config.rope_scaling = parse_yarn(reader);
   } else {
     refuse_unknown_keys(outer, key, *json,
@@ -93,6 +105,17 @@ void refuse_unsupported(const ConfigReader& reader) {
   if (reader.text("hidden_act", "silu") != "silu") {
     reader.fail(ErrorCode::kUnsupported, "hidden_act", "\"{}\" is not supported (known: silu)",
                 reader.text("hidden_act", ""));
+  }
+  if (reader.number("partial_rotary_factor", 0, 1e3, 1) != 1) {
+    reader.fail(ErrorCode::kUnsupported, "partial_rotary_factor", "only 1 is supported");
+  }
+  if (const Json* types = reader.find("layer_types"); types != nullptr && types->is_array()) {
+    for (const Json& type : *types) {
+      if (type != "full_attention") {
+        reader.fail(ErrorCode::kUnsupported, "layer_types", "{} is not supported (known: \"full_attention\")",
+                    base::dump_json(type));
+      }
+    }
   }
   if (reader.number("attention_dropout", 0, 1, 0, ConfigReader::Bound::kInclusive) != 0) {
     reader.fail(ErrorCode::kUnsupported, "attention_dropout", "only 0 is supported");
@@ -137,6 +160,10 @@ ModelConfig parse_config(const Json& json, const std::string& where) {
       reader.fail(ErrorCode::kBadInput, "rope_parameters", "given beside rope_scaling: keep one of them");
     }
     parse_rope_scaling(reader, "rope_parameters", where, config);
+    const ConfigReader rope(*parameters, where, "rope_parameters.");
+    if (rope.number("partial_rotary_factor", 0, 1e3, 1) != 1) {
+      rope.fail(ErrorCode::kUnsupported, "partial_rotary_factor", "only 1 is supported");
+    }
     config.rope_theta =
         ConfigReader(*parameters, where, "rope_parameters.").number("rope_theta", 0, 1e12, config.rope_theta);
   }
@@ -175,6 +202,7 @@ Json config_to_json(const ModelConfig& config) {
                             {"beta_slow", yarn.beta_slow},
                             {"mscale", yarn.mscale},
                             {"mscale_all_dim", yarn.mscale_all_dim}};
+    if (yarn.attention_factor > 0) json["rope_scaling"]["attention_factor"] = yarn.attention_factor;
   }
   if (config.llama3_scaling) {
     const Llama3Scaling& llama3 = *config.llama3_scaling;

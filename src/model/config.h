@@ -25,6 +25,8 @@ struct YarnScaling {  // config.json rope_scaling with type "yarn"
   double beta_slow = 1;
   double mscale = 1;
   double mscale_all_dim = 0;
+  // On cos and sin in place of what mscale and mscale_all_dim give ("attention_factor"); 0: absent.
+  double attention_factor = 0;
 };
 
 struct Llama3Scaling {  // config.json rope_scaling with type "llama3"

@@ -1,6 +1,7 @@
 #include "model/gguf_source.h"
 
 #include "base/error.h"
+#include "format/hf_directory.h"
 #include "model/gguf_config.h"
 
 namespace hadal::model {
@@ -47,7 +48,11 @@ std::optional<StoredTensor> GgufSource::find(const std::string& name) const {
   found.shape = tensor->shape;
   found.bytes = tensor->bytes;
   if (place->layout != GgufLayout::kExpert) return found;
-  if (found.shape.size() != 3 || place->expert >= found.shape[0]) return std::nullopt;
+  if (found.shape.size() != 3) {
+    throw_error(ErrorCode::kBadInput, "[gguf] {}: tensor {} has shape {}: expected [experts, rows, columns]",
+                path(), gguf_name, format::shape_text(found.shape));
+  }
+  if (place->expert >= found.shape[0]) return std::nullopt;
   return slice(found, place->expert);
 }
 
@@ -56,10 +61,18 @@ void GgufSource::refuse_unused(const std::set<std::string>& used, const std::str
     if (name == kRopeFreqs) continue;  // config_from_gguf has read it
     const auto place = hf_place(name, architecture_);
     std::string known = place ? place->name : "";
-    if (const auto expert = known.find("{}"); expert != std::string::npos) known.replace(expert, 2, "0");
+    if (const auto expert = known.find("{}"); expert != std::string::npos) {
+      // The last of a stack: all of it must have a place.
+      known.replace(expert, 2, std::to_string(tensor.shape.front() - 1));
+    }
     if (name.ends_with("attn_k_b.weight")) known = with_suffix(known, kStacked, kKeys);
     if (name.ends_with("attn_v_b.weight")) known = with_suffix(known, kStacked, kValues);
     if (used.count(known) > 0 || (!ignored.empty() && known.starts_with(ignored))) continue;
+    // Files that hold kv_b_proj both whole and split: one of them is used.
+    const auto half_used = [&](std::string_view half) {
+      return known.ends_with(kStacked) && used.count(with_suffix(known, kStacked, half)) > 0;
+    };
+    if (!is_half(known, kKeys) && !is_half(known, kValues) && half_used(kKeys)) continue;
     // The copies of embedding and head that an MTP module may carry.
     if (known.ends_with(".embed_tokens.weight") || known.ends_with(".shared_head.head.weight")) continue;
     throw_error(ErrorCode::kBadInput, "[gguf] {}: tensor {} has no place in the model of its metadata",

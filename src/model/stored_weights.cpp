@@ -1,5 +1,6 @@
 #include "model/stored_weights.h"
 
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
@@ -81,6 +82,12 @@ class StoredWeights::Loader {
                   tensor.format->name);
     }
     tensor.format->to_float(tensor.bytes.data(), size, values.data());
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!std::isfinite(values[i])) {
+        throw_error(ErrorCode::kBadInput, "[model] {}: tensor {}: value {} is {}, not a finite number",
+                    source_.path(), name, i, values[i]);
+      }
+    }
     return {values.data(), size};
   }
 

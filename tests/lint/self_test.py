@@ -21,7 +21,7 @@ CLEAN = {
     "src/eval/bpb.cpp": '#include "engine/engine.h"\n#include "tensor/tensor.h"\n',
     "src/cli/serve.cpp": '#include "engine/session.h"\n',
     "src/kernels/simd.cpp": '#include "hwy/highway.h"\n',
-    "src/quant/registry.cpp": '    {"q9", tensor::DType::kU8},\n#include "quant/q9.h"\n',
+    "src/quant/registry.cpp": '    {"q9", kQ9, 32, 36},\n#include "quant/q9.h"\n',
     "src/quant/q9.h": "// Nine.\n#pragma once\n",
     "tests/CMakeLists.txt": "hadal_test_folder(base unit base)\n",
     "tests/base/error_test.cpp": "// a test\n",

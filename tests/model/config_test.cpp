@@ -154,8 +154,10 @@ TEST(Config, RefusesWhatItDoesNotDoByName) {
               "topk_method: \"best\" is not supported (known: greedy, group_limited_greedy, noaux_tc)");
   unsupported(R"({"scoring_func":"tanh"})", "scoring_func: \"tanh\"");
   unsupported(R"({"rope_scaling":{"type":"linear"}})", "rope_scaling: type \"linear\" is not supported");
-  unsupported(R"({"rope_scaling":{"attention_factor":2}})",
-              "rope_scaling: \"attention_factor\" is not supported");
+  unsupported(R"({"rope_scaling":{"long_factor":2}})", "rope_scaling: \"long_factor\" is not supported");
+  unsupported(R"({"partial_rotary_factor":0.5})", "partial_rotary_factor: only 1 is supported");
+  unsupported(R"({"layer_types":["full_attention","sliding_attention"]})",
+              "layer_types: \"sliding_attention\" is not supported");
   unsupported(R"({"ep_size":8})", "ep_size: 8 is not supported");
   unsupported(R"({"num_nextn_predict_layers":2})", "num_nextn_predict_layers: 2 MTP modules");
 }
@@ -189,6 +191,19 @@ TEST(Config, ReadsTheDenseFamilies) {
   expect_refused(
       with(R"({"num_key_value_heads":3,"architectures":["LlamaForCausalLM"],"model_type":"llama"})"),
       "num_key_value_heads: 3 does not divide");
+}
+
+// DeepSeek-R1-0528-Qwen3-8B: the two factors cancel.
+TEST(Config, YarnsAttnFactorMultipliesTheDefault) {
+  const auto config = parse_config(with(R"({"rope_scaling":{"type":"yarn","factor":4.0,
+    "attn_factor":0.8782488562869419}})"),
+                                   "here");
+  EXPECT_NEAR(config.rope_scaling->attention_factor, 1.0, 1e-9);
+  const auto given = parse_config(with(R"({"rope_scaling":{"type":"yarn","factor":4.0,
+    "attention_factor":1.5}})"),
+                                  "here");
+  EXPECT_EQ(given.rope_scaling->attention_factor, 1.5);
+  EXPECT_EQ(config_to_json(parse_config(config_to_json(given), "again")), config_to_json(given));
 }
 
 TEST(Config, CountsActiveMatmulParameters) {

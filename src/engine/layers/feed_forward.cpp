@@ -49,8 +49,8 @@ void mixture(const LayerContext& context, const model::StoredMoe& w, ConstMatrix
   const auto& c = context.config;
   const int64_t tokens = x.rows, slots = tokens * c.num_experts_per_tok,
                 intermediate = c.moe_intermediate_size;
-  bool in_int8 =
-      context.needs_int8(w.shared_experts.gate_proj) || context.needs_int8(w.shared_experts.up_proj);
+  bool in_int8 = context.needs_int8(w.gate) || context.needs_int8(w.shared_experts.gate_proj) ||
+                 context.needs_int8(w.shared_experts.up_proj);
   bool hidden_int8 = false;
   for (const model::StoredMlp& expert : w.experts) {
     in_int8 = in_int8 || context.needs_int8(expert.gate_proj) || context.needs_int8(expert.up_proj);
@@ -59,7 +59,7 @@ void mixture(const LayerContext& context, const model::StoredMoe& w, ConstMatrix
   s.inputs.assign(x, in_int8, context.pool);
 
   const auto logits = sized(s.logits, tokens, c.n_routed_experts);
-  context.multiply({product(s.inputs, w.gate, logits)});  // routers are kept in F32 or BF16
+  context.multiply({product(s.inputs, w.gate, logits)});
   ops::route(model::router_options(c, w.e_score_correction_bias.data), logits, s.routing, context.pool);
   s.order = ops::sort_by_expert(s.routing.experts, tokens, c.num_experts_per_tok, c.n_routed_experts);
 

@@ -208,7 +208,9 @@ void CheckpointFiller::fill(const PlannedTensor& tensor, int64_t first, int64_t 
   const quant::WeightFormat& format = *tensor.format;
   const int64_t cols = tensor.cols();
   // Rows that are kept in their format are copied, bit for bit.
-  if (!format.block_scaled && values_.empty() && parts_[0].format == &format) {
+  const bool as_stored =
+      std::all_of(parts_.begin(), parts_.end(), [&](const auto& part) { return part.format == &format; });
+  if (!format.block_scaled && values_.empty() && as_stored) {
     const int64_t part_rows = parts_[0].rows;
     for (int64_t i = 0; i < count; ++i) {
       const int64_t row = source_row(first + i);

@@ -9,8 +9,7 @@
 #include "model/config.h"
 #include "model/export/weight_list.h"
 #include "model/gguf_names.h"
-#include "quant/fp8_block.h"
-#include "quant/registry.h"
+#include "quant/matrix.h"
 
 namespace hadal::model {
 

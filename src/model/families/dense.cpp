@@ -31,7 +31,7 @@ void parse_attention(const ConfigReader& reader, ModelConfig& config) {
   }
   if (reader.boolean("use_sliding_window", false)) {
     // Qwen's layers from max_window_layers on would see a window only.
-    const int64_t from = reader.integer("max_window_layers", 0, kMaxLayers, config.num_hidden_layers);
+    const int64_t from = reader.integer("max_window_layers", 0, kMaxLayers, 28);  // Qwen2Config's default
     if (from < config.num_hidden_layers) {
       reader.fail(ErrorCode::kUnsupported, "use_sliding_window", "true is not supported");
     }

@@ -21,6 +21,7 @@ ops::YarnParameters yarn_parameters(const ModelConfig& c) {
   yarn.beta_fast = s.beta_fast;
   yarn.beta_slow = s.beta_slow;
   yarn.magnitude = ops::yarn_mscale(s.factor, s.mscale) / ops::yarn_mscale(s.factor, s.mscale_all_dim);
+  if (s.attention_factor > 0) yarn.magnitude = s.attention_factor;
   return yarn;
 }
 
