@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   } catch (const Error&) {
     return 0;
   }
-  for (const auto& [key, value] : contents.metadata) {
+  for (const auto& entry : contents.metadata) {
+    const format::GgufValue& value = entry.second;
     const auto attempt = [&](auto get) {
       try {
         get();
