@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/export_progress.h"
 #include "engine/checkpoint.h"
+#include "engine/end_tokens.h"
 #include "engine/engine.h"
 #include "eval/bits_per_byte.h"
 #include "format/hf_directory.h"
@@ -42,6 +43,7 @@ struct Input {
   std::shared_ptr<const format::GgufFile> gguf;      // else a directory
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null: it has none
   base::Json tokenizer_settings;                     // tokenizer_config.json, or what GGUF says of it
+  std::vector<text::TokenId> end_tokens;             // all that end an answer
 };
 
 base::Json gguf_tokenizer_settings(const format::GgufFile& file) {
@@ -60,7 +62,9 @@ Input open_gguf(const std::string& path) {
   in.config = model::parse_config(in.config_json, path);
   in.source = std::make_unique<model::GgufSource>(in.gguf, std::string(model::gguf_architecture(in.config)));
   if (in.gguf->find_value("tokenizer.ggml.tokens") != nullptr) {
-    in.tokenizer = engine::open_checkpoint(path, "").tokenizer;
+    engine::Checkpoint checkpoint = engine::open_checkpoint(path, "");
+    in.tokenizer = std::move(checkpoint.tokenizer);
+    in.end_tokens = std::move(checkpoint.end_tokens);
     in.tokenizer_settings = gguf_tokenizer_settings(*in.gguf);
   }
   return in;
@@ -73,6 +77,7 @@ Input open_directory(const std::string& path) {
   in.source = std::make_unique<format::WeightSource>(format::WeightSource::open(path));
   if (base::file_exists(path + "/tokenizer.json"))
     in.tokenizer = text::Tokenizer::load(path + "/tokenizer.json");
+  in.end_tokens = engine::read_end_tokens(path, in.config.vocab_size);
   const std::string settings = path + "/tokenizer_config.json";
   if (base::file_exists(settings)) in.tokenizer_settings = base::read_json_file(settings);
   if (const std::string chat = engine::read_chat_template(path); !chat.empty()) {
@@ -147,7 +152,7 @@ void write_file(const Input& in, const ConvertFlags& flags, const quant::WeightF
     writer.set("general.file_type", model::gguf_file_type(type));
     writer.set("general.quantization_version", uint32_t{2});
     if (in.tokenizer)
-      model::tokenizer_to_gguf(*in.tokenizer, in.tokenizer_settings, in.config, writer);
+      model::tokenizer_to_gguf(*in.tokenizer, in.tokenizer_settings, in.config, in.end_tokens, writer);
     else
       writer.set("tokenizer.ggml.model", "none");
   };

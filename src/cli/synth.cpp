@@ -110,7 +110,7 @@ void run(const SynthFlags& flags) {
         writer.set("general.name", "synthetic " + flags.shape);
         writer.set("general.file_type", model::gguf_file_type(*type));
         writer.set("general.quantization_version", uint32_t{2});
-        model::tokenizer_to_gguf(*text::Tokenizer::parse(tokenizer.json, tokenizer.where), {}, config,
+        model::tokenizer_to_gguf(*text::Tokenizer::parse(tokenizer.json, tokenizer.where), {}, config, {},
                                  writer);
       };
       model::write_gguf(flags.out, plan, metadata, filler, tools);

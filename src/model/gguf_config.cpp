@@ -96,7 +96,7 @@ void refuse_unsupported(const Keys& keys) {
       {"residual_scale", 1},
       {"embedding_scale", 1},
       {"rope.scaling.attn_factor", 1},
-      {"rope.scaling.yarn_attn_factor", 1},
+      {"rope.scale_linear", 1},
       {"rope.scaling.yarn_ext_factor", 1},
   };
   for (const auto& [name, neutral] : kFeatures) {
@@ -153,6 +153,10 @@ void read_yarn(const Keys& keys, Json& json) {
     yarn["mscale_all_dim"] = 0.0;
     yarn["mscale"] = 1.0;
   }
+  // Multiplies the default 0.1 ln(factor) + 1, as "attn_factor" does (DeepSeek-R1-0528-Qwen3-8B).
+  if (const GgufValue* factor = keys.find("rope.scaling.yarn_attn_factor"); factor && factor->number() != 1) {
+    yarn["attn_factor"] = shortest(factor->number());
+  }
   json["rope_scaling"] = yarn;
 }
 
@@ -203,6 +207,10 @@ void read_rope_factors(const Keys& keys, Json& json) {
   const auto* tensor = keys.file().find_tensor(kRopeFreqs);
   if (tensor == nullptr) return;
   const int64_t count = tensor::element_count(tensor->shape);
+  if (const auto dim = json.value("head_dim", int64_t{0}); dim != 2 * count) {
+    throw_error(ErrorCode::kBadInput, "[gguf] {}: tensor {}: {} factors, but head_dim {} needs {}",
+                keys.file().path(), kRopeFreqs, count, dim, dim / 2);
+  }
   if (count > kMaxRopeFactors) keys.unsupported("rope.scaling", fmt::format("{} factors", count));
   std::vector<float> factors(static_cast<size_t>(count));
   tensor->format->to_float(tensor->bytes.data(), static_cast<int64_t>(factors.size()), factors.data());
@@ -331,6 +339,10 @@ void write_yarn(const ModelConfig& config, KeyWriter& keys) {
   keys.count("rope.scaling.original_context_length", yarn.original_max_position_embeddings);
   keys.number("rope.scaling.yarn_beta_fast", yarn.beta_fast);
   keys.number("rope.scaling.yarn_beta_slow", yarn.beta_slow);
+  if (yarn.attention_factor > 0) {
+    keys.number("rope.scaling.yarn_attn_factor",
+                yarn.attention_factor / (kYarnLog * std::log(yarn.factor) + 1));
+  }
   const bool same = yarn.mscale == yarn.mscale_all_dim;
   if (!same && !(yarn.mscale == 1 && yarn.mscale_all_dim == 0)) {
     throw_error(ErrorCode::kUnsupported,

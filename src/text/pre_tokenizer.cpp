@@ -9,6 +9,8 @@ using base::Json;
 
 namespace {
 
+constexpr size_t kMaxStages = 64;
+
 // ByteLevel's own pattern (GPT-2), where use_regex is true.
 constexpr const char* kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
@@ -56,6 +58,11 @@ void PreTokenizer::add(const Json& config, const std::string& name) {
   if (!config.is_object())
     throw_error(ErrorCode::kBadInput, "[tokenizer] {}: pre_tokenizer is not an object", name);
   const std::string type = text_field(config, "type", name);
+  // Each stage compiles a pattern and adds a level to run(); real files have up to eight.
+  if (stages_.size() >= kMaxStages) {
+    throw_error(ErrorCode::kUnsupported, "[tokenizer] {}: more than {} pre_tokenizer stages", name,
+                kMaxStages);
+  }
   if (byte_level_) {
     throw_error(ErrorCode::kUnsupported, "[tokenizer] {}: pre_tokenizer {} after ByteLevel is not supported",
                 name, type);

@@ -1,11 +1,14 @@
 #include "model/export/gguf_tokenizer.h"
 
+#include <algorithm>
+
 #include "text/gguf_vocabulary.h"
 
 namespace hadal::model {
 
 void tokenizer_to_gguf(const text::Tokenizer& tokenizer, const base::Json& settings,
-                       const ModelConfig& config, format::GgufWriter& writer) {
+                       const ModelConfig& config, std::span<const text::TokenId> end_tokens,
+                       format::GgufWriter& writer) {
   const auto vocabulary = text::gguf_vocabulary(tokenizer, static_cast<int32_t>(config.vocab_size));
   writer.set("tokenizer.ggml.model", vocabulary.model);
   writer.set("tokenizer.ggml.pre", vocabulary.pre);
@@ -13,7 +16,14 @@ void tokenizer_to_gguf(const text::Tokenizer& tokenizer, const base::Json& setti
   writer.set("tokenizer.ggml.token_type", std::span<const int32_t>(vocabulary.token_types));
   writer.set("tokenizer.ggml.merges", std::span<const std::string>(vocabulary.merges));
   writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(config.bos_token_id));
-  writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(config.eos_token_id));
+  // GGUF has a key each for what ends a text, a turn and a message: instruct models name two or three.
+  constexpr const char* kEndKeys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                                      "tokenizer.ggml.eom_token_id"};
+  const text::TokenId only[] = {config.eos_token_id};
+  if (end_tokens.empty()) end_tokens = only;
+  for (size_t i = 0; i < std::min(end_tokens.size(), std::size(kEndKeys)); ++i) {
+    writer.set(kEndKeys[i], static_cast<uint32_t>(end_tokens[i]));
+  }
   bool add_bos = vocabulary.add_bos.value_or(false);
   if (settings.is_object()) {
     const auto flag = settings.find("add_bos_token");
