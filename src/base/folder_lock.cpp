@@ -19,7 +19,8 @@ FolderLock::FolderLock(const std::string& folder, const std::string& area, const
   if (fd_ < 0) throw_error(ErrorCode::kIo, "[{}] cannot write in {}", area, folder);
   if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
     ::close(fd_);
-    throw_error(ErrorCode::kBadInput, "[{}] {}: another process {} here; choose another --out", area, folder, works);
+    throw_error(ErrorCode::kBadInput, "[{}] {}: another process {} here; choose another --out", area, folder,
+                works);
   }
 }
 

@@ -1,5 +1,5 @@
-// One process at a time in a folder: an exclusive flock on `folder`/.lock, which the kernel releases however the
-// process ends.
+// One process at a time in a folder: an exclusive flock on `folder`/.lock, which the kernel releases however
+// the process ends.
 #pragma once
 
 #include <string>

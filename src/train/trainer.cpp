@@ -99,7 +99,8 @@ class Trainer {
     const base::FolderLock lock(options_.run, "train", "trains");
     std::error_code error;
     fs::create_directories(options_.run + "/checkpoints", error);
-    if (error) throw_error(ErrorCode::kIo, "[train] cannot create {}/checkpoints: {}", options_.run, error.message());
+    if (error)
+      throw_error(ErrorCode::kIo, "[train] cannot create {}/checkpoints: {}", options_.run, error.message());
     const std::vector<std::string> checkpoints = list_checkpoints(options_.run);
     if (!options_.resume && !checkpoints.empty()) {
       throw_error(ErrorCode::kBadInput,
