@@ -2,10 +2,12 @@
 """Our models in llama.cpp: 20 greedy continuations by Hadal and by llama.cpp (npm's node-llama-cpp) of one exported GGUF.
 
 gguf_greedy.py [--model DIR] [--types f16,q8_0] [--tokens N] [--hadal PROGRAM]; writes bench/results/gguf_greedy.md.
-Both get the same token ids. Where they part, the page says at which token.
+Both get the same token ids. Where they part, the page says at which token, and how far apart the two choices' exact
+logits are: llama.cpp keeps its cache and its F16 activations in 16 bits, so near ties fall either way.
 """
 import argparse
 import json
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -26,6 +28,18 @@ def run(*command):
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
     return done.stdout
+
+
+def last_logits(hadal, model, ids, folder):
+    """The exact logits behind the last of `ids`."""
+    tokens, out = Path(folder) / "tokens.json", Path(folder) / "logits.safetensors"
+    tokens.write_text(json.dumps(ids))
+    run(hadal, "logits", "--model", model, "--tokens", tokens, "--out", out)
+    data = out.read_bytes()
+    header = int.from_bytes(data[:8], "little")
+    begin, end = json.loads(data[8:8 + header])["logits"]["data_offsets"]
+    row = (end - begin) // len(ids)
+    return struct.unpack(f"<{row // 4}f", data[8 + header + end - row:8 + header + end])
 
 
 def main():
@@ -54,7 +68,9 @@ def main():
                     same += 1
                 else:
                     at = next((i for i, (a, b) in enumerate(zip(ours["tokens"], theirs)) if a != b), len(theirs))
-                    parted.append(f"\"{prompt}\" at token {at + 1}")
+                    logits = last_logits(arguments.hadal, file, [0, *ids, *ours["tokens"][:at]], folder)
+                    gap = abs(logits[ours["tokens"][at]] - logits[theirs[at]])
+                    parted.append(f"\"{prompt}\" at token {at + 1}, where the two choices' logits are {gap:.3f} apart")
             peer.close()
             rows.append((weight_type, same, parted))
             print(f"{weight_type}: {same} of {len(PROMPTS)} the same", *parted, sep="\n  ", flush=True)
