@@ -29,6 +29,11 @@ struct LineEditor::Impl {
     of(editor).interrupted = true;
     return CC_EOF;
   }
+  // A Ctrl-D that was typed while the terminal was still in line mode arrives as a zero byte.
+  static unsigned char on_end(EditLine* editor, int) {
+    const LineInfo* line = el_line(editor);
+    return line->lastchar == line->buffer ? CC_EOF : CC_NORM;
+  }
 };
 
 LineEditor::LineEditor(const std::string& prompt) : impl_(std::make_unique<Impl>()) {
@@ -49,6 +54,8 @@ LineEditor::LineEditor(const std::string& prompt) : impl_(std::make_unique<Impl>
   // While a line is edited, Ctrl-C is a key and not a signal: it drops the line.
   el_set(editor, EL_ADDFN, "hadal-interrupt", "Drop this line", &Impl::on_interrupt);
   el_set(editor, EL_BIND, "^C", "hadal-interrupt", nullptr);
+  el_set(editor, EL_ADDFN, "hadal-end", "End of input on an empty line", &Impl::on_end);
+  el_set(editor, EL_BIND, "^@", "hadal-end", nullptr);
   el_set(editor, EL_SETTY, "-d", "-isig", nullptr);
 }
 

@@ -4,11 +4,13 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 #include <string>
+#include <thread>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -167,6 +169,16 @@ class Terminal {
       if (std::chrono::steady_clock::now() > deadline || !read_some()) return false;
     }
   }
+  // The prompt is on the screen, and keys go to the line editor: until then Ctrl-C is still a signal.
+  bool see_prompt() {
+    if (!see("> ")) return false;
+    for (int tenth = 0; tenth < 300; ++tenth) {
+      termios settings{};
+      if (::tcgetattr(fd_, &settings) == 0 && (settings.c_lflag & ICANON) == 0) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return false;
+  }
   bool see_bytes(size_t more) {
     const size_t goal = screen_.size() + more;
     while (screen_.size() < goal) {
@@ -174,26 +186,26 @@ class Terminal {
     }
     return true;
   }
-  // Types Ctrl-D until the program has ended, as a person would: one that arrives while the line editor
-  // switches the terminal's mode is lost. -1 when it is still there after half a minute.
-  int leave() {
-    for (int second = 0; second < 30; ++second) {
-      (void)!::write(fd_, "\x04", 1);
-      while (read_some(1000)) {
-      }
+  // The program's exit status; -1 when it is still there after half a minute of silence.
+  int wait() {
+    while (read_some()) {
+    }
+    for (int tenth = 0; tenth < 50; ++tenth) {
       int raw = 0;
-      if (::waitpid(pid_, &raw, WNOHANG) != pid_) continue;
-      pid_ = -1;
-      return WIFEXITED(raw) ? WEXITSTATUS(raw) : -1;
+      if (::waitpid(pid_, &raw, WNOHANG) == pid_) {
+        pid_ = -1;
+        return WIFEXITED(raw) ? WEXITSTATUS(raw) : -1;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
     return -1;
   }
   const std::string& screen() const { return screen_; }
 
  private:
-  bool read_some(int milliseconds = 30'000) {
+  bool read_some() {
     pollfd poll{fd_, POLLIN, 0};
-    if (::poll(&poll, 1, milliseconds) <= 0) return false;
+    if (::poll(&poll, 1, 30'000) <= 0) return false;
     char buffer[4096];
     const ssize_t got = ::read(fd_, buffer, sizeof buffer);
     if (got <= 0) return false;
@@ -210,7 +222,7 @@ TEST_F(Commands, ChatOnATerminalStopsAnAnswerButNotItself) {
   Terminal terminal(
       {HADAL_BINARY, "chat", "--model", model_.directory(), "--temperature", "1", "--seed", "2"});
   ASSERT_TRUE(terminal.see("/help lists the commands")) << terminal.screen();
-  ASSERT_TRUE(terminal.see("> ")) << terminal.screen();
+  ASSERT_TRUE(terminal.see_prompt()) << terminal.screen();
   terminal.type("never sent\x03");  // Ctrl-C at the prompt drops the line
   ASSERT_TRUE(terminal.see("^C")) << terminal.screen();
   ASSERT_TRUE(terminal.see("> ")) << terminal.screen();
@@ -224,7 +236,8 @@ TEST_F(Commands, ChatOnATerminalStopsAnAnswerButNotItself) {
   terminal.type("/help\r");
   ASSERT_TRUE(terminal.see("Ctrl-C stops an answer")) << terminal.screen();
   ASSERT_TRUE(terminal.see("> ")) << terminal.screen();
-  EXPECT_EQ(terminal.leave(), 0) << terminal.screen();
+  terminal.type("\x04");  // Ctrl-D, at once: also while the editor is not yet reading keys
+  EXPECT_EQ(terminal.wait(), 0) << terminal.screen();
 }
 
 }  // namespace
