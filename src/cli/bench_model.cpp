@@ -48,7 +48,7 @@ Round measure(const std::shared_ptr<const engine::LoadedModel>& model, const Opt
   std::vector<int32_t> prompt(static_cast<size_t>(options.prefill));
   for (int32_t& token : prompt) token = static_cast<int32_t>(random.below(vocab));
   engine::Session session(model, options.prefill + options.decode + 1,
-                          options.exact ? engine::Arithmetic::kExact : engine::Arithmetic::kFast, pool);
+                          options.exact ? engine::Precision::kExact : engine::Precision::kFast, pool);
   Round round;
   round.read_gb_per_s = kernels::measure_bandwidth(pool.size()).read_gb_per_s;
   round.int8_gop_per_s = kernels::measure_int8_peak(pool.size());

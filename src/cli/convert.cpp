@@ -11,7 +11,6 @@
 #include "cli/command.h"
 #include "cli/export_progress.h"
 #include "engine/checkpoint.h"
-#include "engine/end_tokens.h"
 #include "engine/engine.h"
 #include "eval/bits_per_byte.h"
 #include "format/hf_directory.h"
@@ -40,20 +39,10 @@ struct Input {
   model::ModelConfig config;
   base::Json config_json;
   std::unique_ptr<const format::TensorSource> source;
-  std::shared_ptr<const format::GgufFile> gguf;      // else a directory
-  std::shared_ptr<const text::Tokenizer> tokenizer;  // null: it has none
-  base::Json tokenizer_settings;                     // tokenizer_config.json, or what GGUF says of it
-  std::vector<text::TokenId> end_tokens;             // all that end an answer
+  std::shared_ptr<const format::GgufFile> gguf;  // else a directory
+  engine::CheckpointText text;
+  base::Json tokenizer_settings;  // tokenizer_config.json, or what GGUF says of it
 };
-
-base::Json gguf_tokenizer_settings(const format::GgufFile& file) {
-  base::Json settings = base::Json::object();
-  if (const auto* flag = file.find_value("tokenizer.ggml.add_bos_token"))
-    settings["add_bos_token"] = flag->boolean();
-  if (const auto* chat = file.find_value("tokenizer.chat_template"))
-    settings["chat_template"] = std::string(chat->text());
-  return settings;
-}
 
 Input open_gguf(const std::string& path) {
   Input in;
@@ -61,11 +50,9 @@ Input open_gguf(const std::string& path) {
   in.config_json = model::config_from_gguf(*in.gguf);
   in.config = model::parse_config(in.config_json, path);
   in.source = std::make_unique<model::GgufSource>(in.gguf, std::string(model::gguf_architecture(in.config)));
-  if (in.gguf->find_value("tokenizer.ggml.tokens") != nullptr) {
-    engine::Checkpoint checkpoint = engine::open_checkpoint(path, "");
-    in.tokenizer = std::move(checkpoint.tokenizer);
-    in.end_tokens = std::move(checkpoint.end_tokens);
-    in.tokenizer_settings = gguf_tokenizer_settings(*in.gguf);
+  in.text = engine::read_text(*in.gguf);
+  if (const auto* flag = in.gguf->find_value("tokenizer.ggml.add_bos_token")) {
+    in.tokenizer_settings["add_bos_token"] = flag->boolean();
   }
   return in;
 }
@@ -75,15 +62,17 @@ Input open_directory(const std::string& path) {
   in.config_json = base::read_json_file(path + "/config.json");
   in.config = model::parse_config(in.config_json, path + "/config.json");
   in.source = std::make_unique<format::WeightSource>(format::WeightSource::open(path));
-  if (base::file_exists(path + "/tokenizer.json"))
-    in.tokenizer = text::Tokenizer::load(path + "/tokenizer.json");
-  in.end_tokens = engine::read_end_tokens(path, in.config.vocab_size);
+  in.text = engine::read_text(path, in.config.vocab_size);
   const std::string settings = path + "/tokenizer_config.json";
   if (base::file_exists(settings)) in.tokenizer_settings = base::read_json_file(settings);
-  if (const std::string chat = engine::read_chat_template(path); !chat.empty()) {
-    in.tokenizer_settings["chat_template"] = chat;
-  }
   return in;
+}
+
+// tokenizer_config.json with the one chat template that counts.
+base::Json settings_of(const Input& in) {
+  base::Json settings = in.tokenizer_settings;
+  if (!in.text.chat_template.empty()) settings["chat_template"] = in.text.chat_template;
+  return settings;
 }
 
 bool has_mtp(const Input& in) {
@@ -102,11 +91,11 @@ void copy_side_files(const std::string& from, const std::string& to) {
 }
 
 void write_side_files(const Input& in, const std::string& to) {
-  if (!in.tokenizer) return;
-  base::write_file_atomic(to + "/tokenizer.json", in.tokenizer->to_json());
-  base::Json settings = in.tokenizer_settings;
+  if (!in.text.tokenizer) return;
+  base::write_file_atomic(to + "/tokenizer.json", in.text.tokenizer->to_json());
+  base::Json settings = settings_of(in);
   settings["tokenizer_class"] = "PreTrainedTokenizerFast";
-  const auto text_of = [&](int32_t id) { return std::string(in.tokenizer->token_bytes(id)); };
+  const auto text_of = [&](int32_t id) { return std::string(in.text.tokenizer->token_bytes(id)); };
   settings["bos_token"] = text_of(in.config.bos_token_id);
   settings["eos_token"] = text_of(in.config.eos_token_id);
   base::write_file_atomic(to + "/tokenizer_config.json", base::dump_json(settings, 2) + "\n");
@@ -151,8 +140,8 @@ void write_file(const Input& in, const ConvertFlags& flags, const quant::WeightF
     writer.set("general.name", fs::path(flags.out).stem().string());
     writer.set("general.file_type", model::gguf_file_type(type));
     writer.set("general.quantization_version", uint32_t{2});
-    if (in.tokenizer)
-      model::tokenizer_to_gguf(*in.tokenizer, in.tokenizer_settings, in.config, in.end_tokens, writer);
+    if (in.text.tokenizer)
+      model::tokenizer_to_gguf(*in.text.tokenizer, settings_of(in), in.config, in.text.end_tokens, writer);
     else
       writer.set("tokenizer.ggml.model", "none");
   };
@@ -203,7 +192,7 @@ void run(const ConvertFlags& flags) {
   if (has_mtp(in) && !with_mtp) {
     std::fprintf(stderr, "note: the MTP module is left out, since llama.cpp refuses it: --mtp keeps it\n");
   }
-  if (to_gguf && !in.tokenizer)
+  if (to_gguf && !in.text.tokenizer)
     std::fprintf(stderr, "note: %s has no tokenizer: the file has none\n", flags.model.c_str());
   const auto bytes = static_cast<double>(plan.bytes());
   std::printf("%s: %.3f GB, %.2f bits per weight (was %.3f GB), %.1f s\n", flags.out.c_str(), bytes / 1e9,

@@ -68,20 +68,13 @@ std::string count_text(int64_t count) {
 // The chat format's name, or in brackets why there is none.
 std::string chat_format_name(const model::Inventory& inventory) {
   const std::string& path = inventory.path;
-  const auto name_of = [](const text::ChatFormat* format) {
+  try {
+    const auto text = inventory.container == "GGUF" ? engine::read_text(format::GgufFile(path))
+                                                    : engine::read_text(path, inventory.config.vocab_size);
+    if (!text.tokenizer) return "(no tokenizer)";
+    const text::ChatFormat* format = engine::chat_format_of(text, path, inventory.config);
     return format != nullptr ? std::string(format->name)
                              : "(none: a base model, or one that Hadal has no format for)";
-  };
-  try {
-    // A GGUF's tokenizer comes with its weights, which are only mapped; the scales of a large directory in
-    // FP8 would be read, so there the tokenizer is opened alone.
-    if (inventory.container == "GGUF") return name_of(engine::open_checkpoint(path, "").chat_format);
-    if (!base::file_exists(path + "/tokenizer.json")) return "(no tokenizer.json)";
-    const auto tokenizer = text::Tokenizer::load(path + "/tokenizer.json");
-    const std::string name = std::filesystem::path(path + "/.").lexically_normal().parent_path().filename();
-    return name_of(text::detect_chat_format(*tokenizer, {.chat_template = engine::read_chat_template(path),
-                                                         .model_name = name,
-                                                         .architecture = inventory.config.model_type}));
   } catch (const Error& e) {
     return fmt::format("({})", e.what());
   }

@@ -28,7 +28,7 @@ void run(const Flags& flags) {
       read_tokens(flags.tokens, config.vocab_size, 1, static_cast<size_t>(config.max_position_embeddings));
   const auto count = static_cast<int64_t>(tokens.size());
   base::ThreadPool pool(base::thread_count(flags.threads));
-  const auto arithmetic = flags.fast ? engine::Arithmetic::kFast : engine::Arithmetic::kExact;
+  const auto precision = flags.fast ? engine::Precision::kFast : engine::Precision::kExact;
 
   tensor::Buffer logits(count * config.vocab_size);  // [tokens, vocab_size]
   tensor::Buffer mtp_logits;                         // [tokens - 1, vocab_size], where there is a module
@@ -42,11 +42,11 @@ void run(const Flags& flags) {
         {"mtp_logits", tensor::DType::kF32, {count - 1, config.vocab_size}, mtp_logits.data(), {}});
   }
   if (!flags.decode || mtp_view.rows > 0) {
-    engine::Session session(model, count, arithmetic, pool);
+    engine::Session session(model, count, precision, pool);
     session.append_all(tokens, logits.view(count, config.vocab_size), mtp_view);
   }
   if (flags.decode) {
-    engine::Session session(model, count, arithmetic, pool);
+    engine::Session session(model, count, precision, pool);
     for (int64_t i = 0; i < count; ++i) {
       const auto row = session.append({&tokens[static_cast<size_t>(i)], 1});
       std::memcpy(logits.data() + i * config.vocab_size, row.data(), row.size_bytes());

@@ -17,15 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string last_part(const std::string& path) {
+// The directory's last part, or the file's name without ".gguf".
+std::string checkpoint_name(const std::string& path) {
+  if (path.ends_with(".gguf")) return fs::path(path).stem().string();
   auto normal = fs::path(path).lexically_normal();
   if (!normal.has_filename()) normal = normal.parent_path();  // "models/nano/"
   if (normal == "." || normal.empty()) normal = fs::absolute(path).lexically_normal().parent_path();
   return normal.filename().string();
 }
 
-}  // namespace
-
+// The Jinja template of a directory: a file of its own, or tokenizer_config.json's (one, or the default of a
+// list of named ones); empty when there is none.
 std::string read_chat_template(const std::string& directory) {
   const std::string file = directory + "/chat_template.jinja",
                     config_file = directory + "/tokenizer_config.json";
@@ -45,23 +47,6 @@ std::string read_chat_template(const std::string& directory) {
   return {};
 }
 
-namespace {
-
-Checkpoint open_directory(const std::string& path, std::string& chat_template) {
-  const std::string tokenizer_path = path + "/tokenizer.json";
-  if (!base::file_exists(tokenizer_path)) {
-    throw_error(ErrorCode::kBadInput, "[engine] {}: tokenizer.json is not there: text cannot become tokens",
-                path);
-  }
-  Checkpoint checkpoint;
-  checkpoint.name = last_part(path);
-  checkpoint.model = LoadedModel::load(path);
-  checkpoint.tokenizer = text::Tokenizer::load(tokenizer_path);
-  checkpoint.end_tokens = read_end_tokens(path, checkpoint.model->config().vocab_size);
-  chat_template = read_chat_template(path);
-  return checkpoint;
-}
-
 std::string text_of(const format::GgufFile& file, std::string_view key) {
   const format::GgufValue* value = file.find_value(key);
   return value == nullptr ? std::string() : std::string(value->text());
@@ -74,11 +59,12 @@ std::vector<std::string> texts_of(const format::GgufFile& file, std::string_view
   return {views.begin(), views.end()};
 }
 
-template <typename Out>
-std::optional<Out> number_of(const format::GgufFile& file, std::string_view key) {
+// An id that does not fit is one that no vocabulary has.
+std::optional<text::TokenId> token_of(const format::GgufFile& file, std::string_view key) {
   const format::GgufValue* value = file.find_value(key);
   if (value == nullptr) return std::nullopt;
-  return static_cast<Out>(std::clamp<int64_t>(value->integer(), -1, std::numeric_limits<Out>::max()));
+  return static_cast<text::TokenId>(
+      std::clamp<int64_t>(value->integer(), -1, std::numeric_limits<text::TokenId>::max()));
 }
 
 std::optional<bool> boolean_of(const format::GgufFile& file, std::string_view key) {
@@ -90,20 +76,15 @@ std::optional<bool> boolean_of(const format::GgufFile& file, std::string_view ke
 text::GgufVocabulary read_vocabulary(const format::GgufFile& file) {
   text::GgufVocabulary v;
   v.model = text_of(file, "tokenizer.ggml.model");
-  if (v.model.empty() || v.model == "no_vocab") {
-    throw_error(ErrorCode::kBadInput,
-                "[engine] {}: the file holds no tokenizer (tokenizer.ggml.*): text cannot become tokens",
-                file.path());
-  }
   v.pre = text_of(file, "tokenizer.ggml.pre");
   v.tokens = texts_of(file, "tokenizer.ggml.tokens");
   v.merges = texts_of(file, "tokenizer.ggml.merges");
   if (const auto* types = file.find_value("tokenizer.ggml.token_type")) {
     for (const int64_t type : types->integers()) v.token_types.push_back(static_cast<int32_t>(type));
   }
-  v.bos_id = number_of<text::TokenId>(file, "tokenizer.ggml.bos_token_id");
-  v.eos_id = number_of<text::TokenId>(file, "tokenizer.ggml.eos_token_id");
-  v.padding_id = number_of<text::TokenId>(file, "tokenizer.ggml.padding_token_id");
+  v.bos_id = token_of(file, "tokenizer.ggml.bos_token_id");
+  v.eos_id = token_of(file, "tokenizer.ggml.eos_token_id");
+  v.padding_id = token_of(file, "tokenizer.ggml.padding_token_id");
   v.add_bos = boolean_of(file, "tokenizer.ggml.add_bos_token");
   v.add_eos = boolean_of(file, "tokenizer.ggml.add_eos_token");
   return v;
@@ -127,45 +108,63 @@ std::vector<text::TokenId> end_tokens_of(const format::GgufFile& file,
   return ids;
 }
 
-Checkpoint open_gguf(const std::string& path, std::string& chat_template) {
-  auto file = std::make_shared<const format::GgufFile>(path);
-  const text::GgufVocabulary vocabulary = read_vocabulary(*file);
-  Checkpoint checkpoint;
-  checkpoint.name = fs::path(path).stem().string();
-  checkpoint.tokenizer = text::tokenizer_from_gguf(vocabulary, path);
-  checkpoint.end_tokens = end_tokens_of(*file, vocabulary);
-  chat_template = text_of(*file, "tokenizer.chat_template");
-  checkpoint.model = LoadedModel::load(std::move(file));
-  return checkpoint;
-}
-
 }  // namespace
 
+CheckpointText read_text(const format::GgufFile& file) {
+  CheckpointText text;
+  text.chat_template = text_of(file, "tokenizer.chat_template");
+  const std::string model = text_of(file, "tokenizer.ggml.model");
+  if (model.empty() || model == "no_vocab" || model == "none") return text;
+  const text::GgufVocabulary vocabulary = read_vocabulary(file);
+  text.tokenizer = text::tokenizer_from_gguf(vocabulary, file.path());
+  text.end_tokens = end_tokens_of(file, vocabulary);
+  return text;
+}
+
+CheckpointText read_text(const std::string& directory, int64_t vocab_size) {
+  CheckpointText text;
+  const std::string tokenizer = directory + "/tokenizer.json";
+  if (base::file_exists(tokenizer)) text.tokenizer = text::Tokenizer::load(tokenizer);
+  text.end_tokens = read_end_tokens(directory, vocab_size);
+  text.chat_template = read_chat_template(directory);
+  return text;
+}
+
+const text::ChatFormat* chat_format_of(const CheckpointText& text, const std::string& path,
+                                       const model::ModelConfig& config) {
+  return text::detect_chat_format(*text.tokenizer, {.chat_template = text.chat_template,
+                                                    .model_name = checkpoint_name(path),
+                                                    .architecture = config.model_type});
+}
+
 Checkpoint open_checkpoint(const std::string& path, const std::string& chat_format) {
-  std::string chat_template;
-  const bool gguf = !fs::is_directory(path) && format::is_gguf(path);
-  Checkpoint checkpoint = gguf ? open_gguf(path, chat_template) : open_directory(path, chat_template);
+  Checkpoint checkpoint;
+  checkpoint.name = checkpoint_name(path);
+  const auto file = format::is_gguf(path) ? std::make_shared<const format::GgufFile>(path) : nullptr;
+  CheckpointText text = file ? read_text(*file) : read_text(path, model::load_config(path).vocab_size);
+  if (!text.tokenizer) {
+    throw_error(ErrorCode::kBadInput, "[engine] {}: {}: text cannot become tokens", path,
+                file ? "the file holds no tokenizer (tokenizer.ggml.*)" : "tokenizer.json is not there");
+  }
+  checkpoint.model = file ? LoadedModel::load(file) : LoadedModel::load(path);
   const model::ModelConfig& config = checkpoint.model->config();
-  if (checkpoint.tokenizer->vocab_size() > config.vocab_size) {
+  if (text.tokenizer->vocab_size() > config.vocab_size) {
     throw_error(ErrorCode::kBadInput,
                 "[engine] {}: the tokenizer has ids up to {}, the model a vocab_size of {}", path,
-                checkpoint.tokenizer->vocab_size() - 1, config.vocab_size);
+                text.tokenizer->vocab_size() - 1, config.vocab_size);
   }
-  if (!chat_format.empty()) {
-    checkpoint.chat_format = &text::find_chat_format(chat_format);
-  } else {
-    checkpoint.chat_format = text::detect_chat_format(
-        *checkpoint.tokenizer,
-        {.chat_template = chat_template, .model_name = checkpoint.name, .architecture = config.model_type});
-  }
+  checkpoint.chat_format =
+      chat_format.empty() ? chat_format_of(text, path, config) : &text::find_chat_format(chat_format);
   if (!chat_format.empty()) {
     try {
       const text::Message probe{"user", "hello"};
-      text::render_prompt(*checkpoint.chat_format, *checkpoint.tokenizer, {&probe, 1});
+      text::render_prompt(*checkpoint.chat_format, *text.tokenizer, {&probe, 1});
     } catch (const Error& e) {
       throw_error(e.code(), "[engine] {}: --chat-format {} does not fit: {}", path, chat_format, e.what());
     }
   }
+  checkpoint.tokenizer = std::move(text.tokenizer);
+  checkpoint.end_tokens = std::move(text.end_tokens);
   return checkpoint;
 }
 

@@ -11,6 +11,19 @@
 
 namespace hadal::engine {
 
+// What a checkpoint says of text, apart from its weights.
+struct CheckpointText {
+  std::shared_ptr<const text::Tokenizer> tokenizer;  // null: it has none
+  std::vector<text::TokenId> end_tokens;
+  std::string chat_template;  // Jinja; empty: none
+};
+CheckpointText read_text(const format::GgufFile& file);
+CheckpointText read_text(const std::string& directory, int64_t vocab_size);
+// The chat format that the text, the name of `path` or the vocabulary suggests; null: none. Needs a
+// tokenizer.
+const text::ChatFormat* chat_format_of(const CheckpointText& text, const std::string& path,
+                                       const model::ModelConfig& config);
+
 struct Checkpoint {
   std::string name;  // the directory's last part, or the file's without ".gguf"
   std::shared_ptr<const LoadedModel> model;
@@ -23,9 +36,5 @@ struct Checkpoint {
 // empty: detect it. Throws Error naming the file and what is wrong: no tokenizer, ids outside the model's
 // vocabulary.
 Checkpoint open_checkpoint(const std::string& path, const std::string& chat_format);
-
-// The Jinja template of a Hugging Face directory: a file of its own, or tokenizer_config.json's (one, or the
-// default of a list of named ones); empty when there is none.
-std::string read_chat_template(const std::string& directory);
 
 }  // namespace hadal::engine

@@ -155,7 +155,7 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
   GenerationContext& context = impl.context;
   Checkpoint checkpoint = open_checkpoint(path, options.chat_format);
   context.model = std::move(checkpoint.model);
-  context.arithmetic = options.exact ? Arithmetic::kExact : Arithmetic::kFast;
+  context.precision = options.exact ? Precision::kExact : Precision::kFast;
   context.tokenizer = std::move(checkpoint.tokenizer);
   context.chat_format = checkpoint.chat_format;
   context.end_tokens = std::move(checkpoint.end_tokens);

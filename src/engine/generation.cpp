@@ -64,7 +64,7 @@ bool Generation::advance() {
     started_ = base::monotonic_seconds();
     const int64_t positions =
         usage_.prompt_tokens + max_completion_tokens_;  // no more memory than it can use
-    session_ = std::make_unique<Session>(context_.model, positions, context_.arithmetic, *context_.pool);
+    session_ = std::make_unique<Session>(context_.model, positions, context_.precision, *context_.pool);
     sampler_.observe(request_.prompt);
   }
   if (prompt_done_ < request_.prompt.size()) return prefill();

@@ -20,7 +20,7 @@ struct GenerationContext {
   std::shared_ptr<const LoadedModel> model;
   std::shared_ptr<const text::Tokenizer> tokenizer;
   base::ThreadPool* pool = nullptr;
-  Arithmetic arithmetic = Arithmetic::kFast;
+  Precision precision = Precision::kFast;
   int64_t context_tokens = 0;
   const text::ChatFormat* chat_format = nullptr;
   std::vector<text::TokenId> end_tokens;

@@ -1,7 +1,5 @@
 #include "engine/loaded_model.h"
 
-#include <filesystem>
-
 #include "format/hf_directory.h"
 #include "model/gguf_config.h"
 #include "model/gguf_source.h"
@@ -9,9 +7,7 @@
 namespace hadal::engine {
 
 std::shared_ptr<const LoadedModel> LoadedModel::load(const std::string& path) {
-  if (!std::filesystem::is_directory(path) && format::is_gguf(path)) {
-    return load(std::make_shared<const format::GgufFile>(path));
-  }
+  if (format::is_gguf(path)) return load(std::make_shared<const format::GgufFile>(path));
   auto source = std::make_unique<format::WeightSource>(format::WeightSource::open(path));
   return std::shared_ptr<const LoadedModel>(new LoadedModel({model::load_config(path), std::move(source)}));
 }

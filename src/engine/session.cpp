@@ -19,16 +19,14 @@ constexpr int64_t kPrefillChunk = 1024;
 }  // namespace
 
 struct Session::Impl {
-  Impl(std::shared_ptr<const LoadedModel> loaded, int64_t tokens, Arithmetic arithmetic,
+  Impl(std::shared_ptr<const LoadedModel> loaded, int64_t tokens, Precision precision,
        base::ThreadPool& threads)
       : model(std::move(loaded)),
         config(model->config()),
         constants(config),
         context_tokens(tokens),
         pool(threads),
-        layer{config, constants,
-              arithmetic == Arithmetic::kExact ? kernels::Precision::kExact : kernels::Precision::kFast,
-              pool} {
+        layer{config, constants, precision, pool} {
     caches.resize(static_cast<size_t>(config.num_hidden_layers));
     for (auto& cache : caches) cache.resize(context_tokens * config.cache_dim());
   }
@@ -120,9 +118,9 @@ void Session::Impl::mtp(std::span<const int32_t> tokens, ConstMatrix h, Matrix o
   head(embedded, out);
 }
 
-Session::Session(std::shared_ptr<const LoadedModel> model, int64_t context_tokens, Arithmetic arithmetic,
+Session::Session(std::shared_ptr<const LoadedModel> model, int64_t context_tokens, Precision precision,
                  base::ThreadPool& pool)
-    : impl_(std::make_unique<Impl>(std::move(model), context_tokens, arithmetic, pool)) {}
+    : impl_(std::make_unique<Impl>(std::move(model), context_tokens, precision, pool)) {}
 Session::~Session() = default;
 
 int64_t Session::position() const { return impl_->position; }

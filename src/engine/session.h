@@ -8,17 +8,16 @@
 
 #include "base/thread_pool.h"
 #include "engine/loaded_model.h"
+#include "kernels/quant_gemm.h"
 #include "tensor/tensor.h"
 
 namespace hadal::engine {
 
-// kExact: all arithmetic in FP32 on the exact values of the weights. kFast: weights of integer formats are
-// multiplied with 8-bit activations (kernels/quant_gemm.h); for the other formats it is the same.
-enum class Arithmetic { kExact, kFast };
+using kernels::Precision;
 
 class Session {
  public:
-  Session(std::shared_ptr<const LoadedModel> model, int64_t context_tokens, Arithmetic arithmetic,
+  Session(std::shared_ptr<const LoadedModel> model, int64_t context_tokens, Precision precision,
           base::ThreadPool& pool);
   ~Session();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 
 #include "base/error.h"
@@ -415,6 +416,7 @@ const GgufTensor* GgufFile::find_tensor(std::string_view name) const {
 }
 
 bool is_gguf(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return false;
   const base::MappedFile file(path);
   const auto bytes = file.bytes();
   return bytes.size() >= kMagic.size() && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0;

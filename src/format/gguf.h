@@ -105,7 +105,7 @@ class GgufFile {
   GgufContents contents_;
 };
 
-// True when the file begins as GGUF does.
+// True for a file that begins as GGUF does.
 bool is_gguf(const std::string& path);
 
 }  // namespace hadal::format

@@ -91,7 +91,7 @@ TinyModel* EngineTest::model_ = nullptr;
 TEST_F(EngineTest, GreedyFollowsTheSessionsLogits) {
   const auto model = LoadedModel::load(model_->directory());
   base::ThreadPool pool(1);
-  Session session(model, 64, Arithmetic::kFast, pool);
+  Session session(model, 64, Precision::kFast, pool);
   const Request r = request(1, 20, 12, 0);
   std::vector<text::TokenId> expected;
   auto logits = session.append(r.prompt);

@@ -14,6 +14,7 @@
 namespace hadal::engine {
 
 using kernels::Activations;
+using kernels::Precision;
 using kernels::QuantGemm;
 using quant::QuantMatrix;
 using tensor::Buffer;
@@ -23,11 +24,11 @@ using tensor::Matrix;
 struct LayerContext {
   const model::ModelConfig& config;
   const model::AttentionConstants& constants;
-  kernels::Precision precision;
+  Precision precision;
   base::ThreadPool& pool;
 
   bool needs_int8(const QuantMatrix& w) const {
-    return precision == kernels::Precision::kFast && !w.empty() && kernels::uses_int8(*w.format);
+    return precision == Precision::kFast && !w.empty() && kernels::uses_int8(*w.format);
   }
   // Makes x ready for products with these weights.
   void prepare(Activations& inputs, ConstMatrix x, std::initializer_list<const QuantMatrix*> weights) const {

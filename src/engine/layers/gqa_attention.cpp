@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "kernels/rowwise.h"
-#include "ops/attention.h"
 
 namespace hadal::engine {
 
@@ -57,15 +56,7 @@ void gqa_attention(const LayerContext& context, const model::StoredGqa& w, Const
       }
     }
   });
-  ops::AttentionShape shape;
-  shape.sequences = 1;
-  shape.queries = rows;
-  shape.keys = cache.rows;
-  shape.heads = heads;
-  shape.kv_heads = kv_heads;
-  shape.nope = dim;
-  shape.v = dim;
-  shape.scale = context.constants.softmax_scale;
+  const auto shape = model::attention_shape(c, context.constants, 1, rows, cache.rows);
   ops::attention(shape, q, cache, {}, heads_out, nullptr, context.pool);
   context.prepare(s.outputs, heads_out, {&w.o_proj});
   context.multiply({product(s.outputs, w.o_proj, y, /*accumulate=*/true)});

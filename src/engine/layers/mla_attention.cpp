@@ -1,18 +1,17 @@
 #include "engine/layers/mla_attention.h"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "kernels/gemm.h"
 #include "kernels/rowwise.h"
-#include "ops/attention.h"
 #include "ops/rms_norm.h"
 
 namespace hadal::engine {
 
 namespace {
 
-using kernels::Gemm;
 using kernels::QuantGemmTransposed;
 
 // Queries into s.q, rotated, and the latents of x into the last rows of the cache.
@@ -79,15 +78,7 @@ void attend_expanded(const LayerContext& context, const model::StoredMla& w, Con
   s.kv.resize(cache.rows * kv_cols);
   const auto kv = s.kv.view(cache.rows, kv_cols);
   expand_keys_and_values(context, w.kv_b_proj, cache.slice_cols(0, c.kv_lora_rank), kv, s);
-  ops::AttentionShape shape;
-  shape.sequences = 1;
-  shape.queries = queries;
-  shape.keys = cache.rows;
-  shape.heads = c.num_attention_heads;
-  shape.nope = c.qk_nope_head_dim;
-  shape.rope = c.qk_rope_head_dim;
-  shape.v = c.v_head_dim;
-  shape.scale = context.constants.softmax_scale;
+  const auto shape = model::attention_shape(c, context.constants, 1, queries, cache.rows);
   ops::attention(shape, s.q.view(queries, c.num_attention_heads * c.qk_head_dim()), kv,
                  cache.slice_cols(c.kv_lora_rank, c.qk_rope_head_dim),
                  s.heads_out.view(queries, c.num_attention_heads * c.v_head_dim), nullptr, context.pool);
@@ -106,16 +97,16 @@ void attend_absorbed(const LayerContext& context, const model::StoredMla& w, Con
   const auto q_latent = s.q_latent.view(heads, c.cache_dim());
   const auto summed = s.context.view(heads, latent);
 
+  std::vector<int32_t> head_rows(static_cast<size_t>(heads));  // head h reads row h
+  std::iota(head_rows.begin(), head_rows.end(), 0);
   for (int64_t h = 0; h < heads; ++h)
     std::copy_n(q.row(h) + nope, c.qk_rope_head_dim, q_latent.row(h) + latent);
   if (b.is_split()) {
     context.prepare(s.q_a_inputs, q.slice_cols(0, nope), {&b.k});
     std::vector<QuantGemm> absorb;
-    std::vector<int32_t> head_rows(static_cast<size_t>(heads));
     for (int64_t h = 0; h < heads; ++h) {
-      head_rows[static_cast<size_t>(h)] = static_cast<int32_t>(h);
-      absorb.push_back({&s.q_a_inputs, &head_rows[static_cast<size_t>(h)], 1,
-                        b.k.slice_rows(h * latent, latent), q_latent.row(h), q_latent.stride});
+      absorb.push_back({&s.q_a_inputs, head_rows.data() + h, 1, b.k.slice_rows(h * latent, latent),
+                        q_latent.row(h), q_latent.stride});
     }
     kernels::quant_gemm(absorb, context.precision, context.pool);
   } else {
@@ -140,13 +131,10 @@ void attend_absorbed(const LayerContext& context, const model::StoredMla& w, Con
 
   context.prepare(s.latents, summed, {b.is_split() ? &b.v : &b.stacked});
   std::vector<QuantGemm> expand;
-  std::vector<int32_t> head_rows(static_cast<size_t>(heads));
   for (int64_t h = 0; h < heads; ++h) {
-    head_rows[static_cast<size_t>(h)] = static_cast<int32_t>(h);
     const QuantMatrix w_uv =
         b.is_split() ? b.v.slice_rows(h * v, v) : b.stacked.slice_rows(h * (nope + v) + nope, v);
-    expand.push_back(
-        {&s.latents, &head_rows[static_cast<size_t>(h)], 1, w_uv, s.heads_out.data() + h * v, v});
+    expand.push_back({&s.latents, head_rows.data() + h, 1, w_uv, s.heads_out.data() + h * v, v});
   }
   kernels::quant_gemm(expand, context.precision, context.pool);
 }

@@ -40,16 +40,9 @@ void turn(const ModelConfig& c, tensor::Matrix q, tensor::Matrix k_pe, int64_t f
   });
 }
 
-ops::AttentionShape attention_shape(const ModelConfig& c, const AttentionConstants& constants, int64_t rows,
-                                    int64_t length, std::span<const int32_t> document_start) {
-  ops::AttentionShape s;
-  s.sequences = rows / length;
-  s.queries = s.keys = length;
-  s.heads = c.num_attention_heads;
-  s.nope = c.qk_nope_head_dim;
-  s.rope = c.qk_rope_head_dim;
-  s.v = c.v_head_dim;
-  s.scale = constants.softmax_scale;
+ops::AttentionShape training_shape(const ModelConfig& c, const AttentionConstants& constants, int64_t rows,
+                                   int64_t length, std::span<const int32_t> document_start) {
+  ops::AttentionShape s = attention_shape(c, constants, rows / length, length, length);
   s.document_start = document_start;
   return s;
 }
@@ -77,6 +70,21 @@ AttentionConstants::AttentionConstants(const ModelConfig& config)
     scale *= mscale * mscale;
   }
   softmax_scale = static_cast<float>(scale);
+}
+
+ops::AttentionShape attention_shape(const ModelConfig& c, const AttentionConstants& constants,
+                                    int64_t sequences, int64_t queries, int64_t keys) {
+  ops::AttentionShape s;
+  s.sequences = sequences;
+  s.queries = queries;
+  s.keys = keys;
+  s.heads = c.num_attention_heads;
+  s.kv_heads = c.num_key_value_heads;
+  s.nope = c.is_mla() ? c.qk_nope_head_dim : c.head_dim;
+  s.rope = c.qk_rope_head_dim;
+  s.v = c.value_head_dim();
+  s.scale = constants.softmax_scale;
+  return s;
 }
 
 void mla_project(const ModelConfig& c, const AttentionWeights& w, const AttentionConstants& constants,
@@ -120,7 +128,7 @@ void mla_forward(const ModelConfig& c, const AttentionWeights& w, const Attentio
   a.heads_out.resize(rows * out_cols);
   a.lse.resize(rows * c.num_attention_heads);
   ops::linear(a.kv_a_normed.view(rows, latent), w.kv_b_proj.matrix(), a.kv.view(rows, kv_cols), pool);
-  ops::attention(attention_shape(c, constants, rows, length, document_start),
+  ops::attention(training_shape(c, constants, rows, length, document_start),
                  a.q.view(rows, c.num_attention_heads * c.qk_head_dim()), a.kv.view(rows, kv_cols),
                  a.kv_a.view(rows, latent + c.qk_rope_head_dim).slice_cols(latent, c.qk_rope_head_dim),
                  a.heads_out.view(rows, out_cols), a.lse.data(), pool);
@@ -151,7 +159,7 @@ void mla_backward(const ModelConfig& c, const AttentionWeights& w, const Attenti
 
   ops::linear_backward_weight(dy, heads_out, w.o_proj.gradient(), pool);
   ops::linear_backward_input(dy, w.o_proj.matrix(), dheads, pool);
-  ops::attention_backward(attention_shape(c, constants, rows, length, document_start), q,
+  ops::attention_backward(training_shape(c, constants, rows, length, document_start), q,
                           a.kv.view(rows, kv_cols), kv_a.slice_cols(latent, c.qk_rope_head_dim), heads_out,
                           a.lse.data(), dheads, dq, dkv, dk_pe, pool);
   turn(c, dq, dk_pe, 0, length, pool,

@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "model/weights.h"
+#include "ops/attention.h"
 #include "ops/rope.h"
 #include "tensor/tensor.h"
 
@@ -19,6 +20,10 @@ struct AttentionConstants {
   ops::RopeTable rope;
   float softmax_scale = 1;
 };
+
+// What ops::attention needs to know of a model, of either kind.
+ops::AttentionShape attention_shape(const ModelConfig& config, const AttentionConstants& constants,
+                                    int64_t sequences, int64_t queries, int64_t keys);
 
 struct MlaActivations {
   tensor::Buffer q_a, q_a_normed;  // [M, q_lora_rank]
