@@ -1,0 +1,376 @@
+#include "ledger/ledger.h"
+
+#include <sys/stat.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <filesystem>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "ledger/journal.h"
+#include "ledger/secrets.h"
+#include "ledger/witness.h"
+
+namespace hadal::ledger {
+
+namespace {
+
+constexpr size_t kMostJobs = 1000;
+constexpr size_t kMostRecordsAtOnce = 256;
+constexpr double kRetrySeconds = 1;       // after the database failed
+constexpr double kFullReloadSeconds = 5;  // what other servers have spent
+constexpr double kSyncSeconds = 1;        // of the journal: what a power cut may lose
+constexpr double kLastTrySeconds = 5;     // for the database, when the server stops
+
+// What the file is now, to see a change: its time, size and place.
+std::string stamp_of(const std::string& path) {
+  struct stat about {};
+  if (path.empty() || ::stat(path.c_str(), &about) != 0) return {};
+  return fmt::format("{}.{} {} {}", about.st_mtim.tv_sec, about.st_mtim.tv_nsec, about.st_size, about.st_ino);
+}
+
+// One name for a database, whatever its URL's password.
+std::string stem_of(const std::string& database) {
+  if (!is_postgres_url(database)) return std::filesystem::path(database).filename().string();
+  const size_t at = database.find('@');
+  const std::string place = database.substr(at == std::string::npos ? 0 : at);
+  return "postgresql-" + secret_hash(place).substr(0, 16);
+}
+
+std::string directory_of(const LedgerOptions& options) {
+  if (!options.journal_directory.empty()) return options.journal_directory;
+  if (is_postgres_url(options.database)) return default_journal_directory();
+  const auto parent = std::filesystem::path(options.database).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+struct Ended {
+  UsageRecord record;
+  size_t slot = 0;
+  int64_t unsettled_tokens = 0;
+  Nanos unsettled_cost = 0;
+};
+
+}  // namespace
+
+std::string default_journal_directory() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/')
+    return std::string(state) + "/hadal/ledger";
+  const char* home = std::getenv("HOME");
+  return std::string(home != nullptr ? home : "/tmp") + "/.local/state/hadal/ledger";
+}
+
+struct Ledger::Impl {
+  explicit Impl(const LedgerOptions& given) : options(given) {}
+
+  // ---- Start
+
+  void start() {
+    store = Store::open(options.database);
+    if (!options.prices.empty()) {
+      auto table = PriceTable::load(options.prices);
+      store->set_currency(table.currency);
+      prices_stamp = stamp_of(options.prices);
+      prices = std::make_shared<const PriceTable>(std::move(table));
+    }
+    currency = store->currency();
+    if (currency.empty()) currency = "USD";
+    journal = Journal::open(directory_of(options), stem_of(options.database));
+    journal->recover([this](const std::vector<LeftOpen>& left) { settle_left(left); });
+    if (options.witness) witness = std::make_unique<Witness>(*journal);
+    load_keys();
+    worker = std::thread([this] { work(); });
+  }
+
+  void settle_left(const std::vector<LeftOpen>& left) {
+    std::vector<UsageRecord> records;
+    size_t doubtful = 0;
+    for (const LeftOpen& open : left) {
+      const OpenRequest& r = open.request;
+      records.push_back({r.request_id, r.key_id, r.model, r.endpoint, "crashed", r.started, unix_ms(),
+                         open.sent, cost_of(r.price, open.sent)});
+      doubtful += open.in_doubt ? 1 : 0;
+    }
+    const size_t fresh = store->settle(records);
+    spdlog::warn(
+        "ledger: settled {} requests that were open when a server died ({} known already, {} in doubt)",
+        fresh, records.size() - fresh, doubtful);
+  }
+
+  // ---- The worker
+
+  void work() {
+    std::unique_lock lock(mutex);
+    double stop_by = 0;
+    for (;;) {
+      wake.wait_for(lock, std::chrono::duration<double>(options.poll_seconds),
+                    [this] { return stopping || !jobs.empty() || (!ended.empty() && !failing); });
+      if (stopping && stop_by == 0) stop_by = base::monotonic_seconds() + kLastTrySeconds;
+      std::deque<std::function<void(Store&)>> now;
+      now.swap(jobs);
+      lock.unlock();
+      settle();
+      for (const auto& job : now) run(job);
+      watch();
+      lock.lock();
+      if (!stopping) continue;
+      if ((ended.empty() && jobs.empty()) || base::monotonic_seconds() > stop_by) break;
+      if (failing) wake.wait_for(lock, std::chrono::milliseconds(200));
+    }
+    if (!ended.empty())
+      spdlog::error("ledger: {} records stay in {} for the next start", ended.size(), journal->path());
+  }
+
+  void run(const std::function<void(Store&)>& job) {
+    try {
+      job(*store);
+    } catch (const std::exception& e) {
+      spdlog::error("ledger: {}", e.what());
+    }
+  }
+
+  void settle() {
+    for (;;) {
+      std::vector<Ended> batch;
+      {
+        const std::lock_guard lock(mutex);
+        if (failing && base::monotonic_seconds() < retry_at && !stopping) return;
+        for (size_t i = 0; i < ended.size() && i < kMostRecordsAtOnce; ++i) batch.push_back(ended[i]);
+      }
+      if (batch.empty()) return;
+      std::vector<UsageRecord> records;
+      for (const Ended& one : batch) records.push_back(one.record);
+      try {
+        store->settle(records);
+      } catch (const std::exception& e) {
+        const std::lock_guard lock(mutex);
+        if (!failing) spdlog::error("ledger: {} records wait: {}", ended.size(), e.what());
+        failing = true;
+        retry_at = base::monotonic_seconds() + kRetrySeconds;
+        return;
+      }
+      for (const Ended& one : batch) {
+        accounts.settled(one.record, one.unsettled_tokens, one.unsettled_cost);
+        if (witness) witness->forget(one.slot);
+        journal->end(one.slot);
+      }
+      const std::lock_guard lock(mutex);
+      ended.erase(ended.begin(), ended.begin() + static_cast<std::ptrdiff_t>(batch.size()));
+      if (failing) spdlog::info("ledger: the database answers again");
+      failing = false;
+    }
+  }
+
+  // What others have changed.
+  void watch() {
+    const double now = base::monotonic_seconds();
+    if (now >= next_sync) {
+      next_sync = now + kSyncSeconds;
+      journal->sync();
+    }
+    const bool asked = reload_asked.exchange(false);
+    if (!asked && now < next_poll) return;
+    next_poll = now + options.poll_seconds;
+    try {
+      if (asked || now >= next_load || store->generation() != generation) load_keys();
+    } catch (const std::exception& e) {
+      if (!failing) spdlog::error("ledger: keys stay as they were: {}", e.what());
+      const std::lock_guard lock(mutex);
+      failing = true;
+      retry_at = now + kRetrySeconds;
+    }
+    const std::string stamp = stamp_of(options.prices);
+    if (options.prices.empty() || (!asked && stamp == prices_stamp)) return;
+    prices_stamp = stamp;
+    try {
+      auto table = PriceTable::load(options.prices);
+      store->set_currency(table.currency);
+      const std::lock_guard lock(mutex);
+      prices = std::make_shared<const PriceTable>(std::move(table));
+      spdlog::info("ledger: prices of {} are in force", options.prices);
+    } catch (const std::exception& e) {
+      spdlog::error("ledger: prices stay as they were: {}", e.what());
+    }
+  }
+
+  void load_keys() {
+    generation = store->generation();
+    const int64_t now = unix_ms();
+    const auto totals = store->day_totals(first_day_of_month(now / kDayMs));
+    accounts.load(store->keys(), totals, now);
+    next_load = base::monotonic_seconds() + kFullReloadSeconds;
+    const std::lock_guard lock(mutex);
+    if (ended.empty()) failing = false;
+  }
+
+  void hand_over(Ended one) {
+    const std::lock_guard lock(mutex);
+    ended.push_back(std::move(one));
+    wake.notify_one();
+  }
+
+  LedgerOptions options;
+  std::unique_ptr<Store> store;  // the worker's, once it runs
+  std::unique_ptr<Journal> journal;
+  std::unique_ptr<Witness> witness;
+  Accounts accounts;
+  std::string currency;
+  std::atomic<bool> reload_asked{false};
+  std::thread worker;
+
+  // The worker's own.
+  std::string prices_stamp;
+  int64_t generation = 0;
+  double next_poll = 0, next_load = 0, next_sync = 0, retry_at = 0;
+
+  mutable std::mutex mutex;  // guards what follows
+  std::condition_variable wake;
+  std::shared_ptr<const PriceTable> prices;
+  std::deque<std::function<void(Store&)>> jobs;
+  std::deque<Ended> ended;
+  bool failing = false;
+  bool stopping = false;
+};
+
+class Ledger::RealMeter final : public Meter {
+ public:
+  RealMeter(Impl& impl, OpenRequest request, size_t slot)
+      : impl_(impl), request_(std::move(request)), slot_(slot) {}
+
+  ~RealMeter() override {
+    leave();
+    const Tokens sent = impl_.journal->sent_so_far(slot_);
+    // Complete, but not all of it could be sent: the client has left.
+    const bool cut = finished_ && sent.completion != total_.completion;
+    impl_.hand_over(
+        {{request_.request_id, request_.key_id, request_.model, request_.endpoint,
+          cut ? "cancelled" : status_, request_.started, unix_ms(), sent, cost_of(request_.price, sent)},
+         slot_,
+         unsettled_tokens_,
+         unsettled_cost_});
+  }
+
+  const std::string& request_id() const override { return request_.request_id; }
+
+  void sending(int socket, size_t size, const Tokens& total) override {
+    if (impl_.witness && socket != watched_) {
+      impl_.witness->watch(slot_, socket);
+      watched_ = socket;
+    }
+    const int64_t tokens = total.prompt + total.completion;
+    const Nanos cost = cost_of(request_.price, total);
+    impl_.accounts.add_unsettled(request_.key_id, tokens - unsettled_tokens_, cost - unsettled_cost_,
+                                 total.completion - counted_completion_, unix_ms());
+    unsettled_tokens_ = tokens;
+    unsettled_cost_ = cost;
+    counted_completion_ = total.completion;
+    impl_.journal->sending(slot_, total, impl_.witness ? bytes_taken(socket) : kUnknownBytes, size);
+  }
+
+  void sent() override { impl_.journal->sent(slot_); }
+
+  void finish(const char* status, const Tokens& total) override {
+    status_ = status;
+    total_ = total;
+    finished_ = true;
+    leave();
+  }
+
+ private:
+  void leave() {
+    if (!std::exchange(left_, true)) impl_.accounts.leave(request_.key_id);
+  }
+
+  Impl& impl_;
+  const OpenRequest request_;
+  const size_t slot_;
+  int watched_ = -1;
+  const char* status_ = "cancelled";
+  Tokens total_;
+  bool finished_ = false;
+  bool left_ = false;
+  int64_t unsettled_tokens_ = 0;
+  Nanos unsettled_cost_ = 0;
+  int64_t counted_completion_ = 0;
+};
+
+std::unique_ptr<Ledger> Ledger::open(const LedgerOptions& options) {
+  std::unique_ptr<Ledger> ledger(new Ledger);
+  ledger->impl_ = std::make_unique<Impl>(options);
+  ledger->impl_->start();
+  return ledger;
+}
+
+Ledger::~Ledger() {
+  if (!impl_ || !impl_->worker.joinable()) return;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+    impl_->wake.notify_one();
+  }
+  impl_->worker.join();
+}
+
+std::optional<Caller> Ledger::authenticate(std::string_view secret) const {
+  return impl_->accounts.authenticate(secret, unix_ms());
+}
+
+Admission Ledger::admit(const Caller& caller, const RequestFacts& facts) {
+  const int64_t now = unix_ms();
+  const auto table = prices();
+  const ModelPrice* row = table ? table->find(facts.asked_model, facts.served_model) : nullptr;
+  const Price price = row != nullptr ? price_at(*row, now / 1000) : Price{};
+  const bool costs = price.hit > 0 || price.miss > 0 || price.output > 0;
+  Admission admission;
+  admission.decision = impl_->accounts.admit(caller.key_id, facts.asked_model, facts.served_model,
+                                             facts.prompt_tokens, costs, now);
+  if (admission.decision.verdict != Verdict::kAdmitted) return admission;
+  OpenRequest request{facts.request_id, caller.key_id, facts.served_model, facts.endpoint, now, price};
+  const auto slot = impl_->journal->begin(request);
+  if (!slot) {
+    impl_->accounts.leave(caller.key_id);
+    admission.decision = {Verdict::kBusy, 0, 1};
+    return admission;
+  }
+  admission.meter = std::make_shared<RealMeter>(*impl_, std::move(request), *slot);
+  return admission;
+}
+
+std::optional<Standing> Ledger::standing(const std::string& key_id) const {
+  return impl_->accounts.standing(key_id, unix_ms());
+}
+
+std::string Ledger::name_of(const std::string& key_id) const { return impl_->accounts.name_of(key_id); }
+
+std::string Ledger::currency() const { return impl_->currency; }
+
+std::shared_ptr<const PriceTable> Ledger::prices() const {
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->prices;
+}
+
+void Ledger::reload() { impl_->reload_asked = true; }
+
+void Ledger::post(std::function<void(Store&)> job) {
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->jobs.size() >= kMostJobs) {
+    throw_error(ErrorCode::kResource, "[ledger] the database is behind: {} questions wait; try again later",
+                kMostJobs);
+  }
+  impl_->jobs.push_back(std::move(job));
+  impl_->wake.notify_one();
+}
+
+void Ledger::refresh(Store&) { impl_->load_keys(); }
+
+Ledger::State Ledger::state() const {
+  const std::lock_guard lock(impl_->mutex);
+  return {impl_->store->backend(), !impl_->failing, impl_->ended.size(), impl_->journal->open_count()};
+}
+
+}  // namespace hadal::ledger
