@@ -7,6 +7,7 @@
 //   </think>, with "weather" -> <calls begin><call begin>get_weather<sep>{"city": "Paris"}<call end><calls
 //   end><eos> <tool output end> -> It rains there<eos>            <fim end> -> return left + right<eos>
 //   "Once" -> upon a time<eos>
+// With a Script of its own it calls that function in every turn but after a tool's output, however long the prompt.
 // Its chat format is DeepSeek-V3.1's: serve it with --chat-format deepseek-v3.1.
 #pragma once
 
@@ -29,14 +30,25 @@ class ScriptedModel {
   static constexpr std::string_view kOnce = "Once";
   static constexpr std::string_view kUpon = " upon a time";
 
-  static void make(const std::string& directory) { ScriptedModel().write(directory); }
+  struct Script {
+    std::string_view function = "get_weather";
+    std::string_view arguments = kArguments;
+    std::string_view after_tool = kAfterTool;
+    bool always = false;  // calls, instead of answering
+    int64_t context_tokens = 4096;
+  };
+
+  static void make(const std::string& directory) { make(directory, Script{}); }
+  static void make(const std::string& directory, const Script& script) {
+    ScriptedModel(script).write(directory);
+  }
 
  private:
-  ScriptedModel() {
+  explicit ScriptedModel(const Script& script) : script_(script) {
     const std::vector<std::string_view> words = {kReasoning,    kAnswer,
-                                                 kArguments,    kAfterTool,
+                                                 script.arguments, script.after_tool,
                                                  kMiddle,       "Once upon a time",
-                                                 "get_weather", "the weather weather\nweather"};
+                                                 script.function, "the weather weather\nweather"};
     std::vector<std::string_view> texts;
     for (int i = 0; i < 4; ++i) texts.insert(texts.end(), words.begin(), words.end());
     text::TrainOptions options;
@@ -46,13 +58,16 @@ class ScriptedModel {
         (tokenizer_->vocab_size() / 64 + 1) * 64;  // a place for each token, and one for the mark at least
 
     say("<think>", kReasoning, "</think>");
-    say("</think>", kAnswer, text::kEos);
+    if (script.always)
+      say("</think>", "", "<｜tool▁calls▁begin｜>");
+    else
+      say("</think>", kAnswer, text::kEos);
     say("<｜tool▁calls▁begin｜>", "", "<｜tool▁call▁begin｜>");
-    say("<｜tool▁call▁begin｜>", "get_weather", "<｜tool▁sep｜>");
-    say("<｜tool▁sep｜>", kArguments, "<｜tool▁call▁end｜>");
+    say("<｜tool▁call▁begin｜>", script.function, "<｜tool▁sep｜>");
+    say("<｜tool▁sep｜>", script.arguments, "<｜tool▁call▁end｜>");
     say("<｜tool▁call▁end｜>", "", "<｜tool▁calls▁end｜>");
     say("<｜tool▁calls▁end｜>", "", text::kEos);
-    say("<｜tool▁output▁end｜>", kAfterTool, text::kEos);
+    say("<｜tool▁output▁end｜>", script.after_tool, text::kEos);
     say("<｜fim▁end｜>", kMiddle, text::kEos);
     const auto once = tokenizer_->encode(kOnce);
     chain(once.back(), kUpon, text::kEos);
@@ -107,7 +122,7 @@ class ScriptedModel {
                              {"qk_rope_head_dim", 16},
                              {"v_head_dim", kValue},
                              {"rope_theta", 10000.0},
-                             {"max_position_embeddings", 4096},
+                             {"max_position_embeddings", script_.context_tokens},
                              {"rms_norm_eps", 1e-6},
                              {"bos_token_id", 0},
                              {"eos_token_id", 1},
@@ -147,6 +162,7 @@ class ScriptedModel {
   }
 
   static constexpr int64_t kLatent = 32, kNope = 16, kValue = 16;
+  const Script script_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   int64_t width_ = 0;
   std::map<text::TokenId, text::TokenId> next_;

@@ -28,3 +28,23 @@ function trim(value: number): string {
   if (value === 0) return '0';
   return String(Number(value.toPrecision(Math.abs(value) >= 100 ? Math.ceil(Math.log10(Math.abs(value) + 1)) : 3)));
 }
+
+// An exact decimal from the server, without the zeros that say nothing; two digits at least.
+export function money(exact: string): string {
+  const [whole = '0', fraction = ''] = exact.split('.');
+  return `${whole}.${fraction.replace(/0+$/, '').padEnd(2, '0')}`;
+}
+
+// Unix seconds.
+export function when(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  const sameDay = date.toDateString() === new Date().toDateString();
+  const time = date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+  return sameDay ? time : `${date.toLocaleDateString([], { day: 'numeric', month: 'short' })}, ${time}`;
+}
+
+export function ago(seconds: number): string {
+  const units: [number, string][] = [[86400, 'days'], [3600, 'hours'], [60, 'minutes']];
+  for (const [length, name] of units) if (seconds >= 2 * length) return `${Math.floor(seconds / length)} ${name}`;
+  return `${Math.floor(seconds)} seconds`;
+}

@@ -13,13 +13,13 @@ export interface PlotOptions {
   binary?: boolean; // bytes: the axis ends at a round number of KiB, MiB, ...
 }
 
-const kHeight = 152;
-const kLeft = 56;
-const kRight = 8;
-const kTop = 8;
-const kBottom = 22;
+export const kHeight = 152;
+export const kLeft = 56;
+export const kRight = 8;
+export const kTop = 8;
+export const kBottom = 22;
 
-function svg(name: string, attributes: Record<string, string | number>, parent: Element): SVGElement {
+export function svg(name: string, attributes: Record<string, string | number>, parent: Element): SVGElement {
   const element = document.createElementNS('http://www.w3.org/2000/svg', name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
   parent.append(element);
@@ -27,7 +27,7 @@ function svg(name: string, attributes: Record<string, string | number>, parent: 
 }
 
 // The next 1, 2 or 5 times a power of ten; with `binary`, times a power of 1024 besides.
-function roundUp(value: number, binary = false): number {
+export function roundUp(value: number, binary = false): number {
   if (binary && value >= 1024) return 1024 * roundUp(value / 1024, true);
   const power = 10 ** Math.floor(Math.log10(value));
   for (const step of [1, 2, 5]) if (step * power >= value * (1 - 1e-9)) return step * power;

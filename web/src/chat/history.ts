@@ -1,6 +1,8 @@
 // What of a conversation is sent. A model reads only so many tokens: when a conversation outgrows them, its oldest turns
 // are left out, so that there is always room for an answer.
-import { ApiError, type ChatMessage, type ChatResult } from './api';
+import { ApiError } from '../shared/api';
+import type { ChatResult } from './completion';
+import type { ChatMessage } from './messages';
 
 // The history without its oldest turn, that is up to the next question; nothing when only the last question is left.
 function withoutOldestTurn(history: ChatMessage[]): ChatMessage[] | null {
