@@ -39,7 +39,7 @@ async function open(options) {
   page.setDefaultTimeout(30_000);
   watch(page, [server.url, 'data:'], complaints);
   await page.goto(server.url);
-  await page.getByText('model', { exact: true }).waitFor(); // the model's name, from /v1/models
+  await page.locator('#model', { hasText: 'model' }).waitFor(); // the model's name, from /v1/models
 }
 
 const input = () => page.getByLabel('Your message');
@@ -209,7 +209,7 @@ test('everything can be reached with Tab, and focus can be seen', async () => {
   await page.locator('.skip').focus();
   await page.keyboard.press('Shift+Tab'); // out of the page: the next Tab comes in from the top
   const seen = [];
-  for (let i = 0; i < 10; ++i) {
+  for (let i = 0; i < 12; ++i) {
     await page.keyboard.press('Tab');
     const { name, outlined } = await page.evaluate(() => {
       const element = document.activeElement;
