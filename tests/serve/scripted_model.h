@@ -7,8 +7,8 @@
 //   </think>, with "weather" -> <calls begin><call begin>get_weather<sep>{"city": "Paris"}<call end><calls
 //   end><eos> <tool output end> -> It rains there<eos>            <fim end> -> return left + right<eos>
 //   "Once" -> upon a time<eos>
-// With a Script of its own it calls that function in every turn but after a tool's output, however long the prompt.
-// Its chat format is DeepSeek-V3.1's: serve it with --chat-format deepseek-v3.1.
+// With a Script of its own it calls that function in every turn but after a tool's output, however long the
+// prompt. Its chat format is DeepSeek-V3.1's: serve it with --chat-format deepseek-v3.1.
 #pragma once
 
 #include <cmath>
@@ -45,10 +45,10 @@ class ScriptedModel {
 
  private:
   explicit ScriptedModel(const Script& script) : script_(script) {
-    const std::vector<std::string_view> words = {kReasoning,    kAnswer,
+    const std::vector<std::string_view> words = {kReasoning,       kAnswer,
                                                  script.arguments, script.after_tool,
-                                                 kMiddle,       "Once upon a time",
-                                                 script.function, "the weather weather\nweather"};
+                                                 kMiddle,          "Once upon a time",
+                                                 script.function,  "the weather weather\nweather"};
     std::vector<std::string_view> texts;
     for (int i = 0; i < 4; ++i) texts.insert(texts.end(), words.begin(), words.end());
     text::TrainOptions options;
