@@ -84,7 +84,7 @@ test('/metrics counts what requests say they used', async () => {
 
 test('the console shows the load as it comes', async () => {
   await open();
-  await page.locator('#model', { hasText: 'model' }).waitFor(); // the model's name, from /metrics
+  await page.locator('#model', { hasText: 'model' }).waitFor({ state: 'attached' }); // the model's name, from /metrics
   assert.equal(await page.locator('.plot').count(), 7);
   const text = 'a long question about the sea '.repeat(30);
   let asking = true;
@@ -142,7 +142,7 @@ test('trouble on disk is told, as text', async () => {
 test('a server that is away is told, and comes back', async () => {
   let away = false;
   await open({}, (route) => (away ? route.abort('connectionrefused') : route.continue()));
-  await page.locator('#model', { hasText: 'model' }).waitFor();
+  await page.locator('#model', { hasText: 'model' }).waitFor({ state: 'attached' });
   away = true;
   await page.getByText('The server does not answer. This page keeps trying.').waitFor();
   away = false;

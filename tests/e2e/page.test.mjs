@@ -39,7 +39,7 @@ async function open(options) {
   page.setDefaultTimeout(30_000);
   watch(page, [server.url, 'data:'], complaints);
   await page.goto(server.url);
-  await page.locator('#model', { hasText: 'model' }).waitFor(); // the model's name, from /v1/models
+  await page.locator('#model', { hasText: 'model' }).waitFor({ state: 'attached' }); // the model's name, from /v1/models
 }
 
 const input = () => page.getByLabel('Your message');
