@@ -5,6 +5,7 @@ tokens of running streams while a long prompt is read, in pieces (the default) a
 kv_batch.py --model FILE.gguf [--streams 16] [--prompt N] [--decode N] [--long 4096] [--rounds N] [--threads N] [--no-peer]
 writes bench/results/kv_batch.json and .md. Medians over the rounds; every stream has its own random prompt.
 """
+import threading
 import time
 
 from kv_common import (LlamaCpp, Server, Stream, arguments, median, percentile, random_prompt, steady_rate, summary_of,
@@ -39,6 +40,33 @@ def peer_rates(flags, vocabulary):
     return rates
 
 
+class Talker(threading.Thread):
+    """One stream after another, each with a prompt of its own: a random model says its end token at any time."""
+
+    def __init__(self, server, seed, vocabulary, tokens):
+        super().__init__(daemon=True)
+        self.server, self.seed, self.vocabulary, self.tokens = server, seed, vocabulary, tokens
+        self.streams, self.leave = [], threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.leave.is_set():
+            prompt = random_prompt(self.seed + 10_000 * len(self.streams), 64, self.vocabulary)
+            self.streams.append(Stream(self.server, prompt, self.tokens))
+            while self.streams[-1].is_alive():
+                self.streams[-1].join(0.05)
+                if self.leave.is_set():
+                    self.streams[-1].leave.set()
+            if self.streams[-1].error:
+                raise SystemExit(f"a stream failed: {self.streams[-1].error}")
+
+    def tokens_so_far(self):
+        return sum(len(stream.times) for stream in self.streams)
+
+    def gaps(self, begin, end):
+        return [gap for stream in self.streams for gap in stream.gaps(begin, end)]
+
+
 def gaps_during_prefill(flags, context, *more):
     """Time between tokens of --talkers streams: alone, and while a long prompt is read."""
     result = {"alone": [], "during": [], "long_ttft_s": [], "tokens_during": []}
@@ -46,27 +74,23 @@ def gaps_during_prefill(flags, context, *more):
         vocabulary = server.vocabulary()
         warm_up(server, vocabulary)
         for number in range(flags.rounds):
-            talkers = [Stream(server, random_prompt(50 * number + i, 64, vocabulary), context - 128)
-                       for i in range(flags.talkers)]
-            while any(len(stream.times) < 8 and stream.is_alive() for stream in talkers):
+            talkers = [Talker(server, 50 * number + i, vocabulary, context - 128) for i in range(flags.talkers)]
+            while any(talker.tokens_so_far() < 8 and talker.is_alive() for talker in talkers):
                 time.sleep(0.01)
             began = time.perf_counter()
             time.sleep(flags.alone)
             long = Stream(server, random_prompt(90_000 + number, flags.long, vocabulary), 1).done()
             ended = long.times[0]
             time.sleep(0.2)
-            for stream in talkers:
-                if stream.error or not stream.times or stream.times[-1] < ended:
-                    raise SystemExit(f"a stream ended before the long prompt was read ({len(stream.times)} tokens, {stream.error}); "
-                                     "its context is too small for this, or it met an end token: try another --long")
-                result["alone"] += stream.gaps(began, long.sent)
-                during = stream.gaps(long.sent, ended)
+            for talker in talkers:
+                result["alone"] += talker.gaps(began, long.sent)
+                during = talker.gaps(long.sent, ended)
                 result["during"] += during
                 result["tokens_during"].append(len(during))
-                stream.leave.set()
+                talker.leave.set()
             result["long_ttft_s"].append(long.ttft())
-            for stream in talkers:
-                stream.join()
+            for talker in talkers:
+                talker.join()
         server.stop()
     return result
 
@@ -90,11 +114,14 @@ def main():
     flags = parser.parse_args()
     context = flags.context or flags.long + 4096
     ours = hadal_rates(flags, context)
+    print(f"Hadal: {ours}", flush=True)
     with Server(flags, context=context) as server:
         vocabulary = server.vocabulary()
         server.stop()
     theirs = None if flags.no_peer else peer_rates(flags, vocabulary)
+    print(f"peer: {theirs}", flush=True)
     chunked = gaps_during_prefill(flags, context)
+    print(gap_row("in pieces", chunked["during"], chunked["long_ttft_s"], chunked["tokens_during"]), flush=True)
     whole = gaps_during_prefill(flags, context, "--max-itl-ms", 0)
 
     def rate_row(name, rates):

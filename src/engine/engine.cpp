@@ -245,18 +245,18 @@ Request chat_request(const Engine& engine, std::span<const text::Message> messag
   request.prompt = std::move(prompt.ids);
   request.chat = true;
   request.starts_in_reasoning = prompt.starts_in_reasoning;
+  request.definitions.assign(options.tools.begin(), options.tools.end());
   const bool continues = !messages.empty() && messages.back().prefix;
   if (!continues) {
-    request.next_prompt =
-        [format, tokenizer = engine.tokenizer(), thinking = options.thinking,
-         history = std::vector(messages.begin(), messages.end()),
-         tools = std::vector(options.tools.begin(), options.tools.end())](const text::Message& answer) {
-          auto turns = history;
-          turns.push_back(answer);
-          return text::render_prompt(*format, *tokenizer, turns,
-                                     {.add_generation_prompt = false, .thinking = thinking, .tools = tools})
-              .ids;
-        };
+    request.next_prompt = [format, tokenizer = engine.tokenizer(), thinking = options.thinking,
+                           history = std::vector(messages.begin(), messages.end()),
+                           tools = request.definitions](const text::Message& answer) {
+      auto turns = history;
+      turns.push_back(answer);
+      return text::render_prompt(*format, *tokenizer, turns,
+                                 {.add_generation_prompt = false, .thinking = thinking, .tools = tools})
+          .ids;
+    };
   }
   return request;
 }

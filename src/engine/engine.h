@@ -69,6 +69,7 @@ struct Request {
   // Tool calls come apart too (Event::tool_calls), piece by piece or whole: text::OutputOptions' words.
   bool tools = false;
   bool stream_arguments = false;
+  std::vector<text::ToolDefinition> definitions = {};  // what was offered
   // The prompt's last tokens that are the answer's beginning (a tool call that the caller demands): told with
   // the first sampled token, not counted as sampled.
   size_t forced_tokens = 0;

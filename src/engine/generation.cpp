@@ -42,7 +42,8 @@ Generation::Generation(const GenerationContext& context, RequestId id, Request r
     parser_.emplace(*context.chat_format, context.tokenizer,
                     text::OutputOptions{.starts_in_reasoning = request_.starts_in_reasoning,
                                         .tools = request_.tools,
-                                        .stream_arguments = request_.stream_arguments});
+                                        .stream_arguments = request_.stream_arguments,
+                                        .definitions = request_.definitions});
   }
   if (request_.guidance.grammar) guided_.emplace(request_.guidance, !request_.starts_in_reasoning);
   const size_t forced = std::min(request_.forced_tokens, request_.prompt.size());

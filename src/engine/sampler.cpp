@@ -79,8 +79,8 @@ void Sampler::fill_candidates(std::span<const float> logits) {
   for (size_t i = 0; i < seen_.size(); ++i) {
     float logit = logits[i];
     if (std::isnan(logit) || logit == INFINITY) {
-      throw_error(ErrorCode::kInternal, "[sampling] the model's logit of token {} is {}: weights are damaged",
-                  i, logit);
+      throw_error(ErrorCode::kInternal, "[sampling] the model's logit of token {} is {}: {}", i, logit,
+                  kDamaged);
     }
     if (logit == -INFINITY) continue;
     if (!biases_.empty()) logit += biases_[i];
@@ -91,7 +91,7 @@ void Sampler::fill_candidates(std::span<const float> logits) {
     candidates_.push_back({logit, static_cast<text::TokenId>(i)});
   }
   if (candidates_.empty()) {
-    throw_error(ErrorCode::kInternal, "[sampling] every logit is -infinity: weights are damaged");
+    throw_error(ErrorCode::kInternal, "[sampling] every logit is -infinity: {}", kDamaged);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,10 @@
 #include "engine/engine.h"
 
 namespace hadal::engine {
+
+// What logits that are not finite mean, and what to do: the end of every error about them.
+inline constexpr std::string_view kDamaged =
+    "weights are damaged; `hadal inspect --check MODEL` names the tensor";
 
 // Throws Error{kBadInput} "[sampling] top_p: 1.5 is not in (0, 1]" and the like.
 void check_sampling(const SamplingOptions& options);

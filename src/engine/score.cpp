@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "engine/sampler.h"
 #include "engine/session.h"
 #include "kernels/rowwise.h"
 
@@ -30,8 +31,8 @@ std::vector<float> score_tokens(const GenerationContext& context, std::span<cons
         const size_t at = begin + static_cast<size_t>(i);
         losses[at] = kernels::cross_entropy(rows.row(i), vocab, tokens[at + 1], 0, nullptr);
         if (!std::isfinite(losses[at])) {
-          throw_error(ErrorCode::kBadInput,
-                      "[engine] the logits at token {} are not finite numbers: weights are damaged", at);
+          throw_error(ErrorCode::kBadInput, "[engine] the logits at token {} are not finite numbers: {}", at,
+                      kDamaged);
         }
       }
     });

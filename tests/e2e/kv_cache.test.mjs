@@ -234,6 +234,66 @@ test('the directory is deleted, then cannot be made: service goes on, says so, a
   await next.stop();
 });
 
+// The switches of tests/fault/page_store_faults.h, in a file that the server's process maps.
+function diskFaults(t) {
+  const at = { readError: 0, writeError: 4, syncError: 8, createError: 12, readsHang: 16, writesHang: 20 };
+  const name = path.join(folder(t), '../faults');
+  const bytes = Buffer.alloc(56);
+  bytes.writeBigInt64LE(2n ** 63n - 1n, 24); // write_bytes_left
+  fs.writeFileSync(name, bytes);
+  const file = fs.openSync(name, 'r+');
+  t.after(() => fs.closeSync(file));
+  const set = (fault, value) => {
+    const word = Buffer.alloc(4);
+    word.writeInt32LE(value);
+    fs.writeSync(file, word, 0, 4, at[fault]);
+  };
+  return { env: { LD_PRELOAD: process.env.HADAL_PAGE_FAULTS_LIBRARY, HADAL_PAGE_FAULTS: name }, set };
+}
+
+const canFail = Boolean(process.env.HADAL_PAGE_FAULTS_LIBRARY) || 'built with a sanitizer';
+test('reads and writes fail or hang: service goes on, says so, and recovers', { skip: canFail !== true && canFail }, async (t) => {
+  const [EIO, ENOSPC] = [5, 28];
+  const kv = folder(t);
+  const reference = await startServer('--kv-dir', 'none');
+  const texts = Array.from({ length: 8 }, (_, i) => prompt(10 + i, 1, 300));
+  const expected = [];
+  for (const text of texts) expected.push((await ask(reference, text)).text);
+  await reference.stop();
+
+  const faults = diskFaults(t);
+  const server = await startServer('--kv-dir', kv, '--kv-memory', '1M', '--context', '2048', faults.env);
+  const answers = async (...numbers) => {
+    for (const i of numbers) assert.equal((await ask(server, texts[i])).text, expected[i]);
+  };
+  const available = (value) => until(async () => (await metric(server, 'hadal_disk_available')) === value);
+  await answers(0, 1, 2);
+  await allWritten(server);
+  assert.ok((await metric(server, 'hadal_disk_pages_written_total')) > 0);
+  const trouble = async (fault, value, about) => {
+    const said = server.stderr.length;
+    faults.set(fault, value);
+    await answers(3, 4, 0, 1); // more than the memory holds: some is read, all is to be written
+    await until(() => about.test(server.stderr.slice(said)));
+    faults.set(fault, 0);
+    await available(1);
+    await answers(2, 5);
+    await allWritten(server);
+  };
+  await trouble('writeError', ENOSPC, /No space left on device/);
+  await trouble('readError', EIO, /Input\/output error/);
+  assert.ok((await metric(server, 'hadal_bad_pages_total')) > 0); // what could not be read was written again
+  const began = Date.now();
+  await trouble('readsHang', 1, /a read hangs/);
+  assert.ok(Date.now() - began < 30_000, 'a disk that hangs holds nobody up for long');
+  const hits = await metric(server, 'hadal_cache_hit_tokens_total');
+  await answers(0, 1, 2, 3, 4, 5, 6, 7, 0, 1, 2);
+  assert.ok((await metric(server, 'hadal_cache_hit_tokens_total')) > hits);
+  await server.stop();
+  const verify = JSON.parse((await run('cache', 'verify', '--kv-dir', kv, '--json')).stdout);
+  assert.equal(verify.bad, 0);
+});
+
 test('a model replaced under the same name: nothing of the old one is used', async (t) => {
   const kv = folder(t);
   const copy = path.join(path.dirname(kv), 'model');

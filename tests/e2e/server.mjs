@@ -21,8 +21,9 @@ export async function run(...args) {
 export async function startServer(...args) {
   // A KV cache of its own, in memory, unless the test says otherwise; and the small model.
   const given = (flag) => (args.includes(flag) ? [] : [flag, { '--model': model, '--kv-dir': 'none' }[flag]]);
+  const env = { ...process.env, ...(typeof args.at(-1) === 'object' ? args.pop() : {}) }; // the last one may be variables
   const flags = [...given('--model'), ...given('--kv-dir'), '--port', '0', '--threads', '1', ...args];
-  const child = spawn(binary, ['serve', ...flags]);
+  const child = spawn(binary, ['serve', ...flags], { env });
   const server = { child, stdout: '', stderr: '', exited: once(child, 'close') };
   child.stdout.on('data', (data) => (server.stdout += data));
   child.stderr.on('data', (data) => (server.stderr += data));

@@ -255,6 +255,61 @@ TEST_F(SchedulerTest, PriorityGoesFirst) {
   low.wait();
 }
 
+TEST_F(SchedulerTest, WhatRunsGivesWayToAHigherPriorityAndComesBack) {
+  EngineOptions options;
+  options.max_running = 2;
+  const auto engine = open(options);
+  Request r = request(1, 70, 300, 0);
+  r.sampling.logit_bias = {{1, -100}};  // no end token: what runs keeps running
+  const auto alone = run(*engine, r);
+  std::array<Collector, 2> low;
+  for (Collector& c : low) engine->submit(r, c.handler());
+  for (Collector& c : low) c.wait_for_tokens(3);
+  Request urgent = request(2, 20, 5, 0);
+  urgent.priority = 1;
+  Collector high;
+  engine->submit(urgent, high.handler());
+  high.wait();
+  for (Collector& c : low) EXPECT_FALSE(c.finished());
+  for (Collector& c : low) {
+    c.wait();
+    EXPECT_EQ(c.tokens, alone);
+  }
+  EXPECT_EQ(engine->metrics().preemptions_total, 1u);
+  expect_all_pages_back(*engine);
+}
+
+TEST_F(SchedulerTest, OneTenantCannotFillTheQueue) {
+  EngineOptions options;
+  options.max_running = 1;
+  options.max_queue = 16;
+  const auto engine = open(options);
+  std::vector<Collector> collectors(16);
+  size_t taken = 0;
+  Request r = request(1, 20, 300, 1);
+  r.sampling.logit_bias = {{1, -100}};
+  r.tenant = "crowd";
+  try {
+    while (taken < collectors.size()) {
+      engine->submit(r, collectors[taken].handler());
+      ++taken;
+    }
+    ADD_FAILURE() << "the queue took all of them";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kResource);
+    EXPECT_NE(std::string(e.what()).find("14 of them are yours"), std::string::npos) << e.what();
+  }
+  EXPECT_EQ(taken, 14u);
+  r.tenant = "one";
+  r.sampling.max_tokens = 1;
+  for (; taken < 16; ++taken) engine->submit(r, collectors[taken].handler());
+  EXPECT_THROW(engine->submit(r, {}), Error);
+  for (size_t i = 14; i < 16; ++i) collectors[i].wait();
+  EXPECT_FALSE(collectors[13].finished());
+  for (size_t i = 0; i < 14; ++i) engine->cancel(static_cast<RequestId>(i + 1));
+  for (size_t i = 0; i < 14; ++i) collectors[i].wait();
+}
+
 // One tenant has filled the queue; another's single request does not wait for all of it.
 TEST_F(SchedulerTest, AQueueOfOneTenantDoesNotStarveAnother) {
   EngineOptions options;

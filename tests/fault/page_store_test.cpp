@@ -241,13 +241,40 @@ TEST_F(PageStoreFault, ASyncThatFailsLeavesNothing) {
   expect_recovery(*store, 1);
 }
 
-TEST_F(PageStoreFault, AReadThatFailsIsAMissAndLosesNoPage) {
+TEST_F(PageStoreFault, AReadThatFailsCostsItsPageWhichIsWrittenAgain) {
+  const auto store = open();
+  for (int i = 1; i <= 3; ++i) ASSERT_TRUE(write_page(*store, page(i)));
+  struct stat before {
+  }, after{};
+  ASSERT_EQ(::stat(path(page(1)).c_str(), &before), 0);
+  for (int i = 0; i < 2; ++i) {
+    faults().read_error = EIO;
+    EXPECT_EQ(read_page(*store, page(1)), Got::kNothing);
+    faults().read_error = 0;
+    EXPECT_EQ(read_page(*store, page(2)), Got::kPage) << "the others are still read";
+    EXPECT_TRUE(store->status().available);
+  }
+  EXPECT_EQ(store->status().read_errors, 2);
+  EXPECT_GE(logged("Input/output error"), 1);
+  EXPECT_TRUE(write_page(*store, page(1)));
+  ASSERT_EQ(::stat(path(page(1)).c_str(), &after), 0);
+  EXPECT_NE(before.st_ino, after.st_ino) << "in another place";
+  EXPECT_TRUE(write_page(*store, page(1)));
+  ASSERT_EQ(::stat(path(page(1)).c_str(), &before), 0);
+  EXPECT_EQ(before.st_ino, after.st_ino) << "once";
+  EXPECT_EQ(read_page(*store, page(1)), Got::kPage);
+  EXPECT_EQ(store->status().pages, 3);
+  EXPECT_EQ(store->status().pages_written, 4);
+}
+
+TEST_F(PageStoreFault, ADirectoryWhoseReadsFailIsLeftAloneForAWhileAndLosesNoPage) {
   const auto store = open();
   ASSERT_TRUE(write_page(*store, page(1)));
   faults().read_error = EIO;
-  EXPECT_EQ(read_page(*store, page(1)), Got::kNothing);
-  EXPECT_EQ(logged("Input/output error"), 1);
-  EXPECT_EQ(store->status().read_errors, 1);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(read_page(*store, page(1)), Got::kNothing);
+  expect_trouble(*store, "Input/output error");
+  EXPECT_EQ(logged("is not read"), 1);
+  EXPECT_EQ(store->status().read_errors, 3);
   EXPECT_EQ(store->status().bad_pages, 0);
   const TestPage asked = page(1);
   const double begun = monotonic_seconds();

@@ -224,22 +224,23 @@ PageIo read_page_file(const std::string& directory, const PageHeader& expected, 
   return io;
 }
 
-PageIo write_page_file(const std::string& directory, const PageHeader& header, const IoHook& hook,
-                       const std::function<bool(size_t, std::span<std::byte>)>& give) {
+PageIo write_page_file(const std::string& directory, const PageHeader& header, Present present,
+                       const IoHook& hook, const std::function<bool(size_t, std::span<std::byte>)>& give) {
   const std::string path = page_path(directory, header.key);
   const int64_t file_bytes = static_cast<int64_t>(kPageHeaderBytes) + header.payload_bytes;
   if (!go_on(hook)) return abandoned();
   bool replaced = false;
   struct stat info {};
   if (::lstat(path.c_str(), &info) == 0) {
-    if (S_ISREG(info.st_mode) && info.st_size == file_bytes) {
+    const bool whole = S_ISREG(info.st_mode) && info.st_size == file_bytes;
+    if (whole && present == Present::kKeep) {
       if (needs_touch(info)) ::utimensat(AT_FDCWD, path.c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
       PageIo io;
       io.existed = true;
       return io;
     }
     replaced = true;
-    (void)bad(path, &info, "", Bad::kRemove);
+    if (!whole) (void)bad(path, &info, "", Bad::kRemove);
   } else if (errno != ENOENT) {
     return system_error(errno, "write", path);
   }

@@ -42,8 +42,12 @@ using IoHook = std::function<bool()>;
 PageIo read_page_file(const std::string& directory, const PageHeader& expected, const IoHook& hook,
                       const std::function<bool(size_t offset, std::span<const std::byte>)>& take);
 
+// What a write does with a file of the right size that has the page's name already.
+enum class Present { kKeep, kReplace };
+
 // Writes a page unless it is there; asks for the payload piece by piece, in order. No partial file stays.
-PageIo write_page_file(const std::string& directory, const PageHeader& header, const IoHook& hook,
+PageIo write_page_file(const std::string& directory, const PageHeader& header, Present present,
+                       const IoHook& hook,
                        const std::function<bool(size_t offset, std::span<std::byte>)>& give);
 
 // Reads whatever page lies at `path` and checks all of it, the name included; fills `header` when the header

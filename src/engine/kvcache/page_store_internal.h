@@ -64,6 +64,9 @@ struct PageStore::Impl : std::enable_shared_from_this<PageStore::Impl> {
   std::unordered_map<PageKey, OperationPtr, PageKeyHash> writing;
   PageStoreStatus counts;
   PageStoreHealth health;
+  std::unordered_set<PageKey, PageKeyHash>
+      unreadable;  // pages with a bad place: the next write replaces them
+  int failed_reads_in_a_row = 0;
   bool probed = false;
   bool sweep_wanted = true;
   bool sweeping = false;
@@ -88,7 +91,8 @@ struct PageStore::Impl : std::enable_shared_from_this<PageStore::Impl> {
   void watcher_loop();  // finds what hangs: touches no file
   void begin(const OperationPtr& operation);
   void end(const OperationPtr& operation);
-  void count_read(const PageIo& io);
+  void count_read(const PageIo& io, const PageKey& key);
+  void count_failed_read(const PageIo& io, const PageKey& key);
   void count_write(const PageIo& io, const PageKey& key);
   void count_bad(const PageIo& io);
   void give_up_stalled(StoreLock& lock);

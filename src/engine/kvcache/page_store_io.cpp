@@ -15,6 +15,8 @@ namespace {
 
 constexpr double kWriteStallFactor = 5;      // a sync waits for everybody's writes, a read for its own bytes
 constexpr double kReadsFirstSeconds = 0.25;  // how long a write lets waiting reads go first
+constexpr int kFailedReadsOfADirectory = 3;  // in a row
+constexpr size_t kMostUnreadable = 4096;     // remembered
 constexpr auto kStallLook = std::chrono::milliseconds(100);
 
 }  // namespace
@@ -53,7 +55,7 @@ void PageStore::Impl::reader_loop() {
         [&](size_t offset, std::span<const std::byte> bytes) { return operation->take(offset, bytes); });
     lock.lock();
     if (left_behind) return;
-    count_read(io);
+    count_read(io, operation->header.key);
     operation->answered = true;
     lock.unlock();
     operation->finish(io.result == PageIo::Result::kOk);
@@ -74,9 +76,10 @@ void PageStore::Impl::writer_loop() {
     const OperationPtr operation = std::move(writes.front());
     writes.pop_front();
     begin(operation);
+    const Present present = unreadable.contains(operation->header.key) ? Present::kReplace : Present::kKeep;
     lock.unlock();
     const PageIo io = write_page_file(
-        options.directory, operation->header,
+        options.directory, operation->header, present,
         [&] {
           operation->mark_progress();
           return !operation->finished();
@@ -102,9 +105,24 @@ void PageStore::Impl::count_bad(const PageIo& io) {
     spdlog::warn("{}; removed ({} bad pages so far)", io.what, counts.bad_pages);
 }
 
-void PageStore::Impl::count_read(const PageIo& io) {
+// One bad place on the disk costs its page, which is computed and written again; only when nothing else is
+// read in between is it the directory that fails.
+void PageStore::Impl::count_failed_read(const PageIo& io, const PageKey& key) {
+  ++counts.read_errors;
+  if (io.local) return;
+  if (unreadable.size() >= kMostUnreadable) unreadable.clear();
+  unreadable.insert(key);
+  if (++failed_reads_in_a_row >= kFailedReadsOfADirectory) {
+    health.reads_fail(io.trouble);
+  } else if (std::has_single_bit(static_cast<uint64_t>(counts.read_errors))) {
+    spdlog::warn("[kv] {}; the page is computed again ({} such reads so far)", io.what, counts.read_errors);
+  }
+}
+
+void PageStore::Impl::count_read(const PageIo& io, const PageKey& key) {
   switch (io.result) {
     case PageIo::Result::kOk:
+      failed_reads_in_a_row = 0;
       ++counts.pages_read;
       counts.bytes_read += io.bytes;
       break;
@@ -115,8 +133,7 @@ void PageStore::Impl::count_read(const PageIo& io) {
       count_bad(io);
       break;
     case PageIo::Result::kError:
-      ++counts.read_errors;
-      if (!io.local) health.reads_fail(io.trouble);
+      count_failed_read(io, key);
       keeper_wake.notify_one();
       break;
     case PageIo::Result::kAbandoned:
@@ -133,7 +150,12 @@ void PageStore::Impl::count_write(const PageIo& io, const PageKey& key) {
       health.writes_fail(io.trouble);
     keeper_wake.notify_one();
   } else if (io.result == PageIo::Result::kOk && !io.existed) {
-    if (io.replaced) ++counts.bad_pages;
+    unreadable.erase(key);
+    if (io.replaced) {
+      ++counts.bad_pages;
+      --counts.pages;
+      counts.bytes = std::max<int64_t>(0, counts.bytes - io.bytes);
+    }
     ++counts.pages_written;
     counts.bytes_written += io.bytes;
     ++counts.pages;

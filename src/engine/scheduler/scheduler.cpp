@@ -13,6 +13,8 @@ namespace hadal::engine {
 namespace {
 
 constexpr double kDecodeCost = 4;  // of a sampled token, in prompt tokens: FairShare's coin
+// One part of so many of the queue is open only to tenants that hold less than such a part of it.
+constexpr size_t kReserve = 8;
 constexpr auto kLoadPause = std::chrono::milliseconds(20);  // between looks at a disk that says nothing
 constexpr auto kDiskPause = std::chrono::seconds(2);  // between tries to write what the disk did not take
 
@@ -272,11 +274,16 @@ Scheduler::~Scheduler() {
 RequestId Scheduler::submit(Request request, EventHandler on_event) {
   Impl& impl = *impl_;
   const std::lock_guard lock(impl.mutex);
-  if (impl.live.size() >= static_cast<size_t>(impl.options.max_queue)) {
+  const auto limit = static_cast<size_t>(impl.options.max_queue);
+  const auto own = static_cast<size_t>(std::ranges::count_if(
+      impl.live, [&](const auto& entry) { return entry.second->request().tenant == request.tenant; }));
+  const bool is_full = impl.live.size() >= limit;
+  if (is_full || (impl.live.size() >= limit - limit / kReserve && own >= limit / kReserve)) {
     ++impl.refused;
     throw_error(ErrorCode::kResource,
-                "[engine] {} requests are waiting or running, at most {}: try again later", impl.live.size(),
-                impl.options.max_queue);
+                "[engine] {} requests are waiting or running, at most {}{}: try again later",
+                impl.live.size(), limit,
+                is_full ? "" : fmt::format(", and {} of them are yours: the rest is for others", own));
   }
   const uint64_t seed = static_cast<uint64_t>(impl.entropy()) << 32 | impl.entropy();
   const RequestId id = impl.next_id++;

@@ -30,22 +30,36 @@ void Scheduler::Impl::rank(Sequences& sequences) const {
 }
 
 // From the queue to those who share the model, as long as their prompts find room beside what the others'
-// prompts still need and a page for everyone's growth.
+// prompts still need and a page for everyone's growth. Where there is none, whoever has a lower priority
+// gives way.
 void Scheduler::Impl::admit() {
   if (waiting.empty()) return;
   rank(waiting);
-  int64_t promised = 0;
-  for (const auto& sequence : running) promised += pages_still_needed(*sequence) + 1;
-  while (!waiting.empty() && running.size() < static_cast<size_t>(options.max_running)) {
-    Sequence& next = *waiting.front();
+  const auto has_room = [&](const Sequence& next) {
+    if (running.empty()) return true;
+    if (running.size() >= static_cast<size_t>(options.max_running)) return false;
+    int64_t promised = 0;
+    for (const auto& sequence : running) promised += pages_still_needed(*sequence) + 1;
     const PageKey root = root_key(options.fingerprint, next.tenant);
     const int64_t needed = pages_for(next.size() + 1) - cache.pages_in_use(root, next.tokens);
-    if (!running.empty() && needed + promised > cache.available()) return;
-    promised += needed + 1;
+    return needed + promised <= cache.available();
+  };
+  while (!waiting.empty()) {
+    while (!has_room(*waiting.front())) {
+      if (!give_way(*waiting.front())) return;
+    }
     running.push_back(std::move(waiting.front()));
     waiting.erase(waiting.begin());
     begin(*running.back());
   }
+}
+
+// Takes the last in order of those that run back to the queue, when `next` goes before it by priority.
+bool Scheduler::Impl::give_way(const Sequence& next) {
+  rank(running);
+  if (running.back()->priority >= next.priority) return false;
+  preempt(*running.back());
+  return true;
 }
 
 void Scheduler::Impl::begin(Sequence& sequence) {

@@ -67,6 +67,7 @@ struct Scheduler::Impl {
   void count_late_hit(Sequence& sequence, int64_t tokens);
   std::unique_ptr<Sequence> take_out(Sequence& sequence);  // of `running`
   void preempt(Sequence& sequence);
+  bool give_way(const Sequence& next);
   std::vector<BatchMember> choose_batch();
   bool run_batch(std::vector<BatchMember>& batch);
   void tell(const BatchMember& member);
