@@ -6,9 +6,12 @@
 #include <cmath>
 #include <limits>
 
+#include "base/html.h"
 #include "loadgen/svg_plot.h"
 
 namespace hadal::loadgen {
+
+using base::escape_html;
 
 namespace {
 

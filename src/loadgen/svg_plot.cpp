@@ -6,7 +6,11 @@
 #include <cmath>
 #include <limits>
 
+#include "base/html.h"
+
 namespace hadal::loadgen {
+
+using base::escape_html;
 
 namespace {
 
@@ -151,29 +155,6 @@ std::string legend(const Plot& plot) {
 }
 
 }  // namespace
-
-std::string escape_html(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 std::string short_number(double value) {
   const double size = std::abs(value);

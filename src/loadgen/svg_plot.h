@@ -34,8 +34,6 @@ struct Plot {
 // A <figure> with title, legend and <svg>; says "nothing to show" without points.
 std::string plot_figure(const Plot& plot);
 
-std::string escape_html(const std::string& text);
-
 // "1.2k", "350", "0.05": for axes.
 std::string short_number(double value);
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/html.h"
 #include "train/metrics.h"
 #include "train/report_page.h"
 
@@ -107,19 +108,6 @@ void replace(std::string& text, std::string_view from, std::string_view to) {
   text.replace(at, from.size(), to);
 }
 
-std::string escape_html(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '&')
-      out += "&amp;";
-    else
-      out += c;
-  }
-  return out;
-}
-
 }  // namespace
 
 Json report_data(const std::vector<Json>& metrics, int points) {
@@ -152,7 +140,7 @@ void write_report(const std::string& run) {
       json += c;
   }
   std::string page(kReportPage);
-  replace(page, "__TITLE__", escape_html(name));
+  replace(page, "__TITLE__", base::escape_html(name));
   replace(page, "__DATA__", json);
   base::write_file_atomic(run + "/report.html", page);
 }

@@ -261,6 +261,9 @@ REGISTRIES = [
     ("weight format", "src/quant/registry.cpp", r'^ +\{"(\w+)", k\w+,', r'"quant/{name}\.h"', "src/quant/{name}."),
     ("architecture", "src/model/family.cpp", r'^ +\{"(\w+ForCausalLM)"', r'"{name}"', "src/model/family."),
     ("endpoint", "src/serve/api/service.cpp", r'^ +\{"[A-Z]+", "[^"]*", (\w+)\}', r"\b{name}\(", "src/serve/api/{name}."),
+    ("task", "src/eval/tasks/registry.cpp", r'^ +\{"\w+", "[^"]*", k\w+,\s+(draw_\w+),', r"\b{name}\b", "src/eval/tasks/kinds."),
+    ("reward", "src/posttrain/rewards/registry.cpp", r"\bmake_(\w+)_reward\b", r"\bmake_{name}_reward\b",
+     "src/posttrain/rewards/{name}."),
     ("command", "src/cli/main.cpp", r"cli::add_(\w+)\b", r"\badd_{name}\b", "src/cli/{name}."),
 ]
 

@@ -52,6 +52,8 @@ PLANTED = [
     ("registries", "docs/x.md", "https:" + "//registry.example.org/\n", "registry's host"),
     ("links", "docs/page.md", "[gone](nowhere.md)\n", "leads nowhere"),
     ("places", "src/quant/registry.cpp", "// rows of another shape\n", "no row of a weight format"),
+    ("places", "src/posttrain/rewards/registry.cpp", "// rows of another shape\n", "no row of a reward"),
+    ("places", "src/eval/tasks/registry.cpp", "// rows of another shape\n", "no row of a task"),
     ("packages", "setup/packages.txt", "# [build]\ng++\ng++\n", "stands on line 2"),
     ("packages", "setup/packages.txt", "# [build]\ng++ make\n", "not one package's name"),
 ]
