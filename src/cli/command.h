@@ -17,6 +17,7 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
 void add_data(CLI::App& app);
 void add_tokenizer(CLI::App& app);
 void add_pretrain(CLI::App& app);
+void add_sft(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);

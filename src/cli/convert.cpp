@@ -11,14 +11,12 @@
 #include "cli/calibration.h"
 #include "cli/command.h"
 #include "cli/export_progress.h"
-#include "engine/checkpoint.h"
 #include "engine/engine.h"
 #include "eval/bits_per_byte.h"
-#include "format/hf_directory.h"
+#include "model/checkpoint_input.h"
 #include "model/export/checkpoint_filler.h"
 #include "model/export/gguf_tokenizer.h"
 #include "model/gguf_config.h"
-#include "model/gguf_source.h"
 
 namespace hadal::cli {
 namespace {
@@ -32,110 +30,26 @@ struct ConvertFlags {
   std::string importance;
   std::string calibrate_text, importance_out;
   std::string text;
+  std::string merge;
   bool mtp = false;
   int threads = 0;
 };
 
-// The checkpoint to be read.
-struct Input {
-  model::ModelConfig config;
-  base::Json config_json;
-  std::unique_ptr<const format::TensorSource> source;
-  std::shared_ptr<const format::GgufFile> gguf;  // else a directory
-  engine::CheckpointText text;
-  base::Json tokenizer_settings;  // tokenizer_config.json, or what GGUF says of it
-};
-
-Input open_gguf(const std::string& path) {
-  Input in;
-  in.gguf = std::make_shared<const format::GgufFile>(path);
-  in.config_json = model::config_from_gguf(*in.gguf);
-  in.config = model::parse_config(in.config_json, path);
-  in.source = std::make_unique<model::GgufSource>(in.gguf, std::string(model::gguf_architecture(in.config)));
-  in.text = engine::read_text(*in.gguf);
-  if (const auto* flag = in.gguf->find_value("tokenizer.ggml.add_bos_token")) {
-    in.tokenizer_settings["add_bos_token"] = flag->boolean();
-  }
-  return in;
-}
-
-Input open_directory(const std::string& path) {
-  Input in;
-  in.config_json = base::read_json_file(path + "/config.json");
-  in.config = model::parse_config(in.config_json, path + "/config.json");
-  in.source = std::make_unique<format::WeightSource>(format::WeightSource::open(path));
-  in.text = engine::read_text(path, in.config.vocab_size);
-  const std::string settings = path + "/tokenizer_config.json";
-  if (base::file_exists(settings)) in.tokenizer_settings = base::read_json_file(settings);
-  return in;
-}
-
-// tokenizer_config.json with the one chat template that counts.
-base::Json settings_of(const Input& in) {
-  base::Json settings = in.tokenizer_settings;
-  if (!in.text.chat_template.empty()) settings["chat_template"] = in.text.chat_template;
-  return settings;
-}
-
-bool has_mtp(const Input& in) {
-  const std::string prefix = "model.layers." + std::to_string(in.config.num_hidden_layers) + ".";
-  return in.config.num_nextn_predict_layers > 0 && in.source->find(prefix + "eh_proj.weight").has_value();
-}
-
-// What belongs to a model directory beside its weights.
-void copy_side_files(const std::string& from, const std::string& to) {
-  for (const char* name :
-       {"tokenizer.json", "tiktoken.model", "tokenizer_config.json", "generation_config.json",
-        "special_tokens_map.json", "chat_template.jinja", "vocab.json", "merges.txt", "LICENSE"}) {
-    const std::string path = from + "/" + name;
-    if (base::file_exists(path)) base::write_file_atomic(to + "/" + name, base::read_file(path));
-  }
-}
-
-void write_side_files(const Input& in, const std::string& to) {
-  if (!in.text.tokenizer) return;
-  base::write_file_atomic(to + "/tokenizer.json", in.text.tokenizer->to_json());
-  base::Json settings = settings_of(in);
-  settings["tokenizer_class"] = "PreTrainedTokenizerFast";
-  const auto text_of = [&](int32_t id) { return std::string(in.text.tokenizer->token_bytes(id)); };
-  settings["bos_token"] = text_of(in.config.bos_token_id);
-  settings["eos_token"] = text_of(in.config.eos_token_id);
-  base::write_file_atomic(to + "/tokenizer_config.json", base::dump_json(settings, 2) + "\n");
-  const base::Json generation = {
-      {"bos_token_id", in.config.bos_token_id},
-      {"eos_token_id", in.config_json.value("eos_token_id", base::Json(in.config.eos_token_id))}};
-  base::write_file_atomic(to + "/generation_config.json", base::dump_json(generation, 2) + "\n");
-}
-
-base::Json output_config(const Input& in, bool with_mtp) {
-  base::Json json = in.config_json;
-  if (in.gguf) {
-    model::ModelConfig config = in.config;
-    config.rope_interleave = config.is_mla();  // Llama's q and k go back to Hugging Face's order
-    json = model::config_to_json(config);
-    json["eos_token_id"] = in.config_json.value("eos_token_id", base::Json(config.eos_token_id));
-  }
-  if (!with_mtp && json.contains("num_nextn_predict_layers")) json["num_nextn_predict_layers"] = 0;
-  return json;
-}
-
-void write_directory(const Input& in, const ConvertFlags& flags, const quant::WeightFormat& type,
-                     bool with_mtp, const model::ExportPlan& plan, model::TensorFiller& filler,
-                     const model::ExportTools& tools) {
+void write_directory(const model::CheckpointInput& in, const ConvertFlags& flags,
+                     const quant::WeightFormat& type, bool with_mtp, const model::ExportPlan& plan,
+                     model::TensorFiller& filler, const model::ExportTools& tools) {
   base::replace_directory(flags.out, [&](const std::string& folder) {
-    base::Json json = output_config(in, with_mtp);
+    base::Json json = in.output_config(with_mtp);
     model::set_hf_type(json, type);
     base::write_file_atomic(folder + "/config.json", base::dump_json(json, 2) + "\n");
-    if (in.gguf)
-      write_side_files(in, folder);
-    else
-      copy_side_files(flags.model, folder);
+    in.write_side_files(folder);
     model::write_hf_weights(folder, plan, filler, tools);
   });
 }
 
-void write_file(const Input& in, const ConvertFlags& flags, const quant::WeightFormat& type, bool with_mtp,
-                const model::ExportPlan& plan, model::TensorFiller& filler, const model::ExportTools& tools) {
+void write_file(const model::CheckpointInput& in, const ConvertFlags& flags, const quant::WeightFormat& type,
+                bool with_mtp, const model::ExportPlan& plan, model::TensorFiller& filler,
+                const model::ExportTools& tools) {
   const auto metadata = [&](format::GgufWriter& writer) {
     model::config_to_gguf(in.config, in.config.num_hidden_layers + (with_mtp ? 1 : 0), writer);
     writer.set("general.type", "model");
@@ -143,7 +57,7 @@ void write_file(const Input& in, const ConvertFlags& flags, const quant::WeightF
     writer.set("general.file_type", model::gguf_file_type(type));
     writer.set("general.quantization_version", uint32_t{2});
     if (in.text.tokenizer)
-      model::tokenizer_to_gguf(*in.text.tokenizer, settings_of(in), in.config, in.text.end_tokens, writer);
+      model::tokenizer_to_gguf(*in.text.tokenizer, in.settings(), in.config, in.text.end_tokens, writer);
     else
       writer.set("tokenizer.ggml.model", "none");
   };
@@ -173,9 +87,9 @@ void run(const ConvertFlags& flags) {
   if (fs::equivalent(flags.model, flags.out, ignored)) {
     throw_error(ErrorCode::kBadInput, "[convert] --out: {} is the model that is read", flags.out);
   }
-  const Input in = fs::is_directory(flags.model) ? open_directory(flags.model) : open_gguf(flags.model);
+  const model::CheckpointInput in = model::CheckpointInput::open(flags.model, flags.merge);
   const bool to_gguf = flags.out.ends_with(".gguf");
-  const bool with_mtp = has_mtp(in) && (flags.mtp || !to_gguf);
+  const bool with_mtp = in.has_mtp() && (flags.mtp || !to_gguf);
   const auto plan =
       to_gguf ? model::plan_gguf(in.config, *type, with_mtp) : model::plan_hf(in.config, *type, with_mtp);
   std::unique_ptr<const model::Importance> importance;
@@ -195,7 +109,7 @@ void run(const ConvertFlags& flags) {
       write_directory(in, flags, *type, with_mtp, plan, filler, tools);
   }
   for (const auto& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
-  if (has_mtp(in) && !with_mtp) {
+  if (in.has_mtp() && !with_mtp) {
     std::fprintf(stderr, "note: the MTP module is left out, since llama.cpp refuses it: --mtp keeps it\n");
   }
   if (to_gguf && !in.text.tokenizer)
@@ -219,6 +133,7 @@ void add_convert(CLI::App& app) {
       "  hadal convert --model DeepSeek-V2-Lite-Chat --out v2-lite.gguf --type q4_k\n"
       "  hadal convert --model models/hadal-nano --out nano.gguf --type q4_0 --calibrate-text book.txt\n"
       "  hadal convert --model model.gguf --out directory --type bf16\n"
+      "  hadal convert --model models/hadal-nano --merge runs/tuned/model --out tuned --type bf16\n"
       "Router, norms and biases stay FP32 in GGUF; head and embedding at least q6_k.\n");
   const auto flags = std::make_shared<ConvertFlags>();
   command->add_option("--model", flags->model, "a Hugging Face directory or a GGUF file")->required();
@@ -239,6 +154,7 @@ void add_convert(CLI::App& app) {
           ->excludes(importance);
   command->add_option("--importance-out", flags->importance_out, "keep what was measured, for --importance")
       ->needs(calibrate_text);
+  command->add_option("--merge", flags->merge, "merge this adapter (PEFT's layout) into the weights");
   command->add_option("--text", flags->text, "measure perplexity on this text, before and after");
   command->add_flag("--mtp", flags->mtp,
                     "keep the multi-token-prediction module in a GGUF (llama.cpp refuses it)");

@@ -13,6 +13,7 @@ namespace {
 
 struct Flags {
   std::string model;
+  std::string adapter;
   std::string tokens;
   std::string out;
   bool decode = false;
@@ -23,7 +24,7 @@ struct Flags {
 };
 
 void run(const Flags& flags) {
-  const auto model = engine::LoadedModel::load(flags.model);
+  const auto model = engine::LoadedModel::load(flags.model, flags.adapter);
   const auto& config = model->config();
   const auto tokens =
       read_tokens(flags.tokens, config.vocab_size, 1, static_cast<size_t>(config.max_position_embeddings));
@@ -70,6 +71,7 @@ void add_logits(CLI::App& app) {
       "module, `mtp_logits` [tokens - 1, vocab] (row i predicts token i + 2; always from a prefill).\n");
   const auto flags = std::make_shared<Flags>();
   command->add_option("--model", flags->model, "a Hugging Face model directory or a GGUF file")->required();
+  command->add_option("--adapter", flags->adapter, "a LoRA adapter of this model, merged (PEFT's layout)");
   command->add_option("--tokens", flags->tokens, "JSON array of token ids")->required();
   command->add_option("--out", flags->out, "the safetensors file to write")->required();
   command->add_flag("--decode", flags->decode, "token by token through the KV cache instead of one prefill");

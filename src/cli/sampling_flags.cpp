@@ -35,6 +35,9 @@ void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   command.add_option("--model", flags.model, "a Hugging Face model directory or a GGUF file")->required();
   add_threads_option(command, flags.options.threads);
   command.add_option("--chat-format", flags.options.chat_format, "instead of the checkpoint's own, by name");
+  command.add_option(
+      "--adapter", flags.options.adapter,
+      "a LoRA adapter of this model, merged while it is loaded (a directory in PEFT's layout)");
   command.add_flag("--exact", flags.options.exact, "FP32 arithmetic for quantized weights too (slow)");
   add_kv_type_option(command, flags.options.kv_type);
   add_bytes_option(command, "--kv-memory", flags.options.kv_memory_bytes,

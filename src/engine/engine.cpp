@@ -121,9 +121,11 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
   std::unique_ptr<Engine> engine(new Engine());
   Impl& impl = *engine->impl_;
   GenerationContext& context = impl.context;
-  const Digest before_mapping =
-      options.kv_directory.empty() ? Digest{} : checkpoint_digest(path, options.kv_directory, LogProgress{});
-  Checkpoint checkpoint = open_checkpoint(path, options.chat_format);
+  const auto read_digest = [&] {
+    return checkpoint_digest(path, options.kv_directory, LogProgress{}, options.adapter);
+  };
+  const Digest before_mapping = options.kv_directory.empty() ? Digest{} : read_digest();
+  Checkpoint checkpoint = open_checkpoint(path, options.chat_format, options.adapter);
   context.model = std::move(checkpoint.model);
   context.precision = options.exact ? Precision::kExact : Precision::kFast;
   context.kv_type = !options.kv_type.empty() ? parse_kv_type(options.kv_type)
@@ -160,7 +162,7 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
     scheduler.disk.max_bytes = choose_disk_bytes(options.kv_disk_bytes, options.kv_directory);
     scheduler.disk.ttl_seconds = options.kv_ttl_seconds;
     // The weights are mapped already. What was mapped is what was read now, or pages would lie for ever.
-    const Digest digest = checkpoint_digest(path, options.kv_directory, LogProgress{});
+    const Digest digest = read_digest();
     if (digest != before_mapping) {
       throw_error(ErrorCode::kIo, "[engine] {} changed while it was being opened; start again", path);
     }

@@ -120,6 +120,7 @@ using EventHandler = std::function<void(const Event&)>;
 
 struct EngineOptions {
   std::string chat_format;     // by name (text/chat/); empty: what the checkpoint says
+  std::string adapter;         // a PEFT directory (LoRA), merged into the weights; empty: none
   bool exact = false;          // FP32 arithmetic for quantized weights too: slower, for comparison
   int threads = 0;             // 0: every processor that this process may use
   int64_t context_tokens = 0;  // 0: the model's own, at most 8192

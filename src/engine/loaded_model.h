@@ -13,9 +13,11 @@ namespace hadal::engine {
 
 class LoadedModel {
  public:
-  // Opens a Hugging Face directory or a GGUF file. Throws Error naming file, tensor and values.
-  static std::shared_ptr<const LoadedModel> load(const std::string& path);
-  static std::shared_ptr<const LoadedModel> load(std::shared_ptr<const format::GgufFile> file);
+  // Opens a Hugging Face directory or a GGUF file. Throws Error naming file, tensor and values. `adapter`: a
+  // PEFT directory, or empty; the matrices that it adapts become FP32, merged (model/adapted_source.h).
+  static std::shared_ptr<const LoadedModel> load(const std::string& path, const std::string& adapter = "");
+  static std::shared_ptr<const LoadedModel> load(std::shared_ptr<const format::GgufFile> file,
+                                                 const std::string& adapter = "");
 
   const model::ModelConfig& config() const { return weights_.config(); }
   const model::StoredWeights& weights() const { return weights_; }

@@ -1,11 +1,18 @@
 #include "model/weights.h"
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
 #include <set>
 
 #include "base/error.h"
 #include "base/random.h"
+#include "format/gguf.h"
 #include "format/hf_directory.h"
+#include "model/export/checkpoint_filler.h"
+#include "model/gguf_config.h"
+#include "model/gguf_source.h"
 
 namespace hadal::model {
 
@@ -17,9 +24,11 @@ using tensor::Shape;
 // the second binds the places of ModelWeights to memory.
 class Walk {
  public:
+  using Adapters = std::map<std::string, ops::LowRank>;  // by the weight's name
+
   Walk(const ModelConfig& config, std::vector<Parameter>& parameters, std::vector<int64_t>& offsets,
-       bool declare)
-      : config_(config), parameters_(parameters), offsets_(offsets), declare_(declare) {}
+       bool declare, const Adapters& adapters = {})
+      : config_(config), parameters_(parameters), offsets_(offsets), declare_(declare), adapters_(adapters) {}
 
   int64_t total() const { return total_; }
 
@@ -50,20 +59,27 @@ class Walk {
       return {nullptr, nullptr, rows, cols};
     }
     const Parameter& parameter = parameters_[next_++];
-    return {parameter.value, parameter.grad, rows, cols};
+    Weight weight{parameter.value, parameter.grad, rows, cols};
+    if (const auto it = adapters_.find(name); it != adapters_.end()) weight.adapters.push_back(it->second);
+    return weight;
   }
 
   MlpWeights mlp(const std::string& prefix, int64_t intermediate) {
     MlpWeights w;
     w.gate_up = add(prefix + "gate_proj.weight", {intermediate, config_.hidden_size});
-    add(prefix + "up_proj.weight", {intermediate, config_.hidden_size}, /*adjacent=*/true);
+    const Weight up = add(prefix + "up_proj.weight", {intermediate, config_.hidden_size}, /*adjacent=*/true);
     w.gate_up.rows = 2 * intermediate;
+    for (ops::LowRank adapter : up.adapters) {
+      adapter.row = intermediate;
+      w.gate_up.adapters.push_back(adapter);
+    }
     w.down_proj = add(prefix + "down_proj.weight", {config_.hidden_size, intermediate});
     return w;
   }
 
   AttentionWeights attention(const std::string& prefix) {
     const ModelConfig& c = config_;
+    if (!c.is_mla()) return grouped_attention(prefix);
     AttentionWeights w;
     const int64_t q_rows = c.num_attention_heads * c.qk_head_dim();
     if (c.q_lora_rank > 0) {
@@ -79,6 +95,27 @@ class Walk {
     w.kv_b_proj = add(prefix + "kv_b_proj.weight",
                       {c.num_attention_heads * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank});
     w.o_proj = add(prefix + "o_proj.weight", {c.hidden_size, c.num_attention_heads * c.v_head_dim});
+    return w;
+  }
+
+  AttentionWeights grouped_attention(const std::string& prefix) {
+    const ModelConfig& c = config_;
+    AttentionWeights w;
+    const int64_t q_rows = c.num_attention_heads * c.head_dim, kv_rows = c.num_key_value_heads * c.head_dim;
+    w.q_proj = add(prefix + "q_proj.weight", {q_rows, c.hidden_size});
+    w.k_proj = add(prefix + "k_proj.weight", {kv_rows, c.hidden_size});
+    w.v_proj = add(prefix + "v_proj.weight", {kv_rows, c.hidden_size});
+    w.o_proj = add(prefix + "o_proj.weight", {c.hidden_size, q_rows});
+    if (c.qkv_bias) {
+      w.q_bias = add(prefix + "q_proj.bias", {q_rows});
+      w.k_bias = add(prefix + "k_proj.bias", {kv_rows});
+      w.v_bias = add(prefix + "v_proj.bias", {kv_rows});
+    }
+    if (c.o_bias) w.o_bias = add(prefix + "o_proj.bias", {c.hidden_size});
+    if (c.qk_norm) {
+      w.q_norm = add(prefix + "q_norm.weight", {c.head_dim});
+      w.k_norm = add(prefix + "k_norm.weight", {c.head_dim});
+    }
     return w;
   }
 
@@ -126,18 +163,25 @@ class Walk {
   std::vector<Parameter>& parameters_;
   std::vector<int64_t>& offsets_;
   bool declare_;
+  const Adapters adapters_;
   int64_t total_ = 0;
   size_t next_ = 0;
 };
 
+// Converters often leave the MTP module out: then the config names none from here on. Returns the prefix of a
+// module that is there and not wanted, or nothing.
+std::string leave_out_missing_mtp(const format::TensorSource& source, ModelConfig& config) {
+  const std::string prefix = "model.layers." + std::to_string(config.num_hidden_layers) + ".";
+  const bool is_there = source.find(prefix + "eh_proj.weight").has_value();
+  if (!is_there) config.num_nextn_predict_layers = 0;
+  return is_there && config.num_nextn_predict_layers == 0 ? prefix : std::string();
+}
+
+int64_t aligned(int64_t elements) { return (elements + 15) / 16 * 16; }
+
 }  // namespace
 
 WeightStore::WeightStore(const ModelConfig& config, Declared) : config_(config) {
-  if (!config_.is_mla()) {
-    throw_error(ErrorCode::kUnsupported,
-                "[model] {} cannot be trained yet, nor evaluated with the training code; it can be served",
-                config_.architecture);
-  }
   Walk walk(config_, parameters_, offsets_, /*declare=*/true);
   walk.model();
   total_ = walk.total();
@@ -151,26 +195,101 @@ void WeightStore::allocate() {
   bind();
 }
 
-WeightStore WeightStore::load(const std::string& model_directory) {
-  WeightStore store(load_config(model_directory), Declared{});
-  const auto source = format::WeightSource::open(model_directory);
+WeightStore WeightStore::load(const std::string& path) {
+  if (!std::filesystem::is_directory(path)) return load_gguf(path);
+  ModelConfig config = load_config(path);
+  const auto source = format::WeightSource::open(path);
+  const std::string mtp = leave_out_missing_mtp(source, config);
+  WeightStore store(config, Declared{});
   std::set<std::string> names;
   for (const Parameter& p : store.parameters_) {
     source.check(p.name, p.shape);
     names.insert(p.name);
   }
-  source.refuse_unused(names, "");
+  source.refuse_unused(names, mtp);
   store.allocate();
   for (const Parameter& p : store.parameters_) source.read(p.name, p.shape, p.value);
   return store;
 }
 
+WeightStore WeightStore::load_gguf(const std::string& path) {
+  auto file = std::make_shared<const format::GgufFile>(path);
+  const ModelConfig stored = parse_config(config_from_gguf(*file), path);
+  const GgufSource source(std::move(file), std::string(gguf_architecture(stored)));
+  ModelConfig config = stored;
+  config.rope_interleave = stored.is_mla();  // Llama's q and k go back to Hugging Face's order
+  const std::string mtp = leave_out_missing_mtp(source, config);
+  WeightStore store(config, Declared{});
+  const auto& format = quant::weight_format(quant::WeightType::kF32);
+  CheckpointFiller filler(source, stored, /*to_gguf=*/false, nullptr);
+  std::set<std::string> names;
+  const auto planned = [&](const Parameter& p) { return PlannedTensor{p.name, p.shape, &format, p.name}; };
+  for (const Parameter& p : store.parameters_) {
+    filler.begin(planned(p));  // checks that it is there, and its shape
+    names.insert(p.name);
+    if (p.name.ends_with("kv_b_proj.weight")) {
+      const std::string prefix = p.name.substr(0, p.name.rfind("kv_b_proj"));
+      names.insert({prefix + "k_b_proj.weight", prefix + "v_b_proj.weight"});
+    }
+  }
+  source.refuse_unused(names, mtp);
+  store.allocate();
+  for (const Parameter& p : store.parameters_) {
+    const PlannedTensor tensor = planned(p);
+    filler.begin(tensor);
+    filler.fill(tensor, 0, tensor.rows(), reinterpret_cast<std::byte*>(p.value), nullptr);
+  }
+  return store;
+}
+
 void WeightStore::bind() {
+  const bool adapted = !adapters_.empty(), graded = gradients_.size() > 0;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     parameters_[i].value = values_.data() + offsets_[i];
-    parameters_[i].grad = gradients_.size() > 0 ? gradients_.data() + offsets_[i] : nullptr;
+    parameters_[i].grad = graded && !adapted ? gradients_.data() + offsets_[i] : nullptr;
   }
-  weights_ = Walk(config_, parameters_, offsets_, /*declare=*/false).model();
+  Walk::Adapters by_weight;
+  int64_t offset = 0;
+  for (size_t i = 0; i < adapters_.size(); i += 2) {
+    Parameter &a = adapters_[i], &b = adapters_[i + 1];
+    for (Parameter* p : {&a, &b}) {
+      p->value = adapter_values_.data() + offset;
+      p->grad = graded ? gradients_.data() + offset : nullptr;
+      offset += aligned(p->size());
+    }
+    const int64_t rank = a.shape[0], cols = a.shape[1], rows = b.shape[0];
+    ops::LowRank& adapter = by_weight[lora_module_of(a.name) + ".weight"];
+    adapter.a = tensor::matrix(a.value, rank, cols);
+    adapter.b = tensor::matrix(b.value, rows, rank);
+    if (graded) {
+      adapter.d_a = tensor::matrix(a.grad, rank, cols);
+      adapter.d_b = tensor::matrix(b.grad, rows, rank);
+    }
+    adapter.scale = adapter_scale_;
+  }
+  weights_ = Walk(config_, parameters_, offsets_, /*declare=*/false, by_weight).model();
+}
+
+void WeightStore::add_adapters(const LoraOptions& options, uint64_t seed) {
+  HADAL_CHECK(gradients_.size() == 0 && adapters_.empty());
+  int64_t total = 0;
+  for (const LoraModule& module : lora_modules(config_, options.targets)) {
+    adapters_.push_back({lora_tensor_name(module.name, 'A'), {options.rank, module.cols}});
+    adapters_.push_back({lora_tensor_name(module.name, 'B'), {module.rows, options.rank}});
+    total += aligned(adapters_.back().size()) + aligned(options.rank * module.cols);
+  }
+  adapter_scale_ = static_cast<float>(options.alpha / static_cast<double>(options.rank));
+  adapter_values_.resize(total);
+  adapter_values_.zero();
+  bind();
+  for (size_t i = 0; i < adapters_.size(); i += 2) {
+    const Parameter& a = adapters_[i];
+    base::Random random(seed * 0x9E3779B97F4A7C15u + 0x10000 + i);
+    const double bound = 1 / std::sqrt(static_cast<double>(a.shape[1]));
+    for (int64_t j = 0; j < a.size(); ++j) {
+      a.value[j] = static_cast<float>((2 * random.uniform() - 1) * bound);
+    }
+  }
 }
 
 int64_t WeightStore::parameter_count() const {
@@ -183,7 +302,8 @@ void WeightStore::initialise(uint64_t seed, double init_std) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const Parameter& p = parameters_[i];
     if (p.shape.size() == 1) {
-      std::fill_n(p.value, p.size(), p.trainable ? 1.0f : 0.0f);
+      const bool norm = p.trainable && !p.name.ends_with(".bias");
+      std::fill_n(p.value, p.size(), norm ? 1.0f : 0.0f);
       continue;
     }
     // A stream of its own for each weight: adding one leaves the others as they were.
@@ -194,7 +314,7 @@ void WeightStore::initialise(uint64_t seed, double init_std) {
 
 void WeightStore::enable_gradients() {
   if (gradients_.size() > 0) return;
-  gradients_.resize(values_.size());
+  gradients_.resize(adapters_.empty() ? values_.size() : adapter_values_.size());
   gradients_.zero();
   bind();
 }

@@ -38,7 +38,7 @@ struct AttentionShape {
 void attention(const AttentionShape& shape, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe, Matrix out,
                float* lse, base::ThreadPool& pool);
 
-// Needs queries == keys and one K and V a head. Writes dq, dkv (shapes of q, kv) and adds to dk_pe.
+// Needs queries == keys. Writes dq, dkv (shapes of q, kv) and adds to dk_pe (unused where rope is 0).
 void attention_backward(const AttentionShape& shape, ConstMatrix q, ConstMatrix kv, ConstMatrix k_pe,
                         ConstMatrix out, const float* lse, ConstMatrix dout, Matrix dq, Matrix dkv,
                         Matrix dk_pe, base::ThreadPool& pool);

@@ -17,13 +17,36 @@ namespace {
 constexpr int64_t kChunkRows = 384;
 
 struct Scratch {
-  tensor::Buffer x, dout, hidden, dhidden;
+  tensor::Buffer x, dout, hidden, dhidden, inner;
 };
 
 // Kept by the worker between tasks.
 Scratch& scratch() {
   static thread_local Scratch s;
   return s;
+}
+
+// [rows, rank], valid until the next call.
+Matrix inner_of(const LowRank& adapter, int64_t rows) {
+  Scratch& s = scratch();
+  s.inner.resize(rows * adapter.a.rows);
+  return s.inner.view(rows, adapter.a.rows);
+}
+
+// dx += scale dy B A
+void add_input_gradient(const LowRank& adapter, ConstMatrix dy, Matrix dx) {
+  LowRank frozen = adapter;
+  frozen.d_a = frozen.d_b = {};
+  const Matrix inner = inner_of(adapter, dy.rows);
+  low_rank_backward_weight(frozen, dx, dy, inner, nullptr);
+  low_rank_backward_input(frozen, inner, dx, nullptr);
+}
+
+// dw += dy^T x, where dw is trained
+void add_weight_gradient(ConstMatrix dy, ConstMatrix x, Matrix dw) {
+  if (dw.data == nullptr) return;
+  kernels::gemm(kernels::gemm_tn(dy.data, dy.stride, x.data, x.stride, dw.data, dw.stride, dy.cols, x.cols,
+                                 dy.rows, true));
 }
 
 // rows[i] = from[token of slot first + i]
@@ -79,11 +102,13 @@ void expert_mlp(const ExpertOrder& order, std::span<const ExpertMlp> experts, Co
     gather(order, x, chunk.begin, inputs);
     kernels::gemm(kernels::gemm_nt(inputs.data, inputs.stride, expert.gate_up.data, expert.gate_up.stride,
                                    pre.data, pre.stride, rows, 2 * intermediate, hidden_size));
+    for (const LowRank& adapter : expert.gate_up_adapters) low_rank(adapter, inputs, pre, nullptr);
     for (int64_t i = 0; i < rows; ++i) {
       kernels::swiglu(pre.row(i), pre.row(i) + intermediate, hidden.row(i), intermediate);
     }
     kernels::gemm(kernels::gemm_nt(hidden.data, hidden.stride, expert.down.data, expert.down.stride, out.data,
                                    out.stride, rows, hidden_size, intermediate));
+    for (const LowRank& adapter : expert.down_adapters) low_rank(adapter, hidden, out, nullptr);
   });
 }
 
@@ -115,6 +140,7 @@ void expert_mlp_backward(const ExpertOrder& order, std::span<const ExpertMlp> ex
       gather(order, dout, begin, dy);
       kernels::gemm(kernels::gemm_nn(dy.data, dy.stride, expert.down.data, expert.down.stride, dhidden.data,
                                      dhidden.stride, rows, intermediate, hidden_size));
+      for (const LowRank& adapter : expert.down_adapters) add_input_gradient(adapter, dy, dhidden);
       for (int64_t i = 0; i < rows; ++i) {
         // dhidden is still without the routing weight: dot(dout, down(h)) = dot(down^T dout, h).
         const auto choice = order.slot_choice[static_cast<size_t>(begin + i)];
@@ -126,12 +152,18 @@ void expert_mlp_backward(const ExpertOrder& order, std::span<const ExpertMlp> ex
         kernels::swiglu_backward(pre.row(i), pre.row(i) + intermediate, dhidden.row(i), pre.row(i),
                                  pre.row(i) + intermediate, intermediate);
       }
-      kernels::gemm(kernels::gemm_tn(dy.data, dy.stride, hidden.data, hidden.stride, expert.d_down.data,
-                                     expert.d_down.stride, hidden_size, intermediate, rows, true));
-      kernels::gemm(kernels::gemm_tn(pre.data, pre.stride, inputs.data, inputs.stride, expert.d_gate_up.data,
-                                     expert.d_gate_up.stride, 2 * intermediate, hidden_size, rows, true));
+      add_weight_gradient(dy, hidden, expert.d_down);
+      for (const LowRank& adapter : expert.down_adapters) {
+        low_rank_backward_weight(adapter, hidden, dy, inner_of(adapter, rows), nullptr);
+      }
+      add_weight_gradient(pre, inputs, expert.d_gate_up);
       kernels::gemm(kernels::gemm_nn(pre.data, pre.stride, expert.gate_up.data, expert.gate_up.stride,
                                      dx.data, dx.stride, rows, hidden_size, 2 * intermediate));
+      for (const LowRank& adapter : expert.gate_up_adapters) {
+        const Matrix inner = inner_of(adapter, rows);
+        low_rank_backward_weight(adapter, inputs, pre, inner, nullptr);
+        low_rank_backward_input(adapter, inner, dx, nullptr);
+      }
     }
   });
 }

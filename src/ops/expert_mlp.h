@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "ops/expert_permute.h"
+#include "ops/low_rank.h"
 #include "tensor/tensor.h"
 
 namespace hadal::ops {
@@ -14,8 +15,9 @@ namespace hadal::ops {
 struct ExpertMlp {
   ConstMatrix gate_up;  // [2 I, hidden]: gate above up
   ConstMatrix down;     // [hidden, I]
-  Matrix d_gate_up;     // their gradients; empty in forward
+  Matrix d_gate_up;     // their gradients; without memory in forward, and where they are frozen
   Matrix d_down;
+  std::span<const LowRank> gate_up_adapters, down_adapters;  // trained beside them
 };
 
 // x [tokens, hidden]. For every slot: gate_up [slots, 2 I] = the pre-activations (kept for the backward

@@ -32,6 +32,7 @@ void rms_norm_backward(ConstMatrix x, const float* weight, const float* inv_rms,
       kernels::rms_norm_backward(x.row(i), weight, inv_rms[i], dy.row(i), dx.row(i), dw, x.cols);
     }
   });
+  if (dweight == nullptr) return;
   for (int64_t c = 0; c < chunks; ++c) kernels::add(partial.data() + c * x.cols, dweight, x.cols);
 }
 

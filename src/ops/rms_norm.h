@@ -13,7 +13,8 @@ using tensor::Matrix;
 void rms_norm(ConstMatrix x, const float* weight, double eps, Matrix y, float* inv_rms,
               base::ThreadPool& pool);
 
-// dx[M, N] += gradient through the norm; dweight[N] += its weight's. Sums in chunks of fixed size.
+// dx[M, N] += gradient through the norm; dweight[N] += its weight's
+// (null: frozen). Sums in chunks of fixed size.
 void rms_norm_backward(ConstMatrix x, const float* weight, const float* inv_rms, ConstMatrix dy, Matrix dx,
                        float* dweight, base::ThreadPool& pool);
 

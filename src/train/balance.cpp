@@ -1,6 +1,7 @@
 #include "train/balance.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -50,6 +51,21 @@ double max_violation(const ExpertLoad& load) {
     ++layers;
   }
   return layers == 0 ? 0 : sum / static_cast<double>(layers);
+}
+
+base::Json relative_load(const ExpertLoad& load) {
+  base::Json layers = base::Json::array();
+  for (const auto& layer : load) {
+    double sum = 0;
+    for (const int64_t l : layer) sum += static_cast<double>(l);
+    base::Json row = base::Json::array();
+    for (const int64_t l : layer) {
+      const double relative = sum > 0 ? static_cast<double>(l) * static_cast<double>(layer.size()) / sum : 0;
+      row.push_back(std::round(relative / 0.001) * 0.001);
+    }
+    layers.push_back(std::move(row));
+  }
+  return layers;
 }
 
 }  // namespace hadal::train

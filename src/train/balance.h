@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "base/json.h"
+
 namespace hadal::train {
 
 using ExpertLoad = std::vector<std::vector<int64_t>>;  // [moe layers, n_routed_experts]: tokens sent to each
@@ -19,5 +21,8 @@ void update_routing_biases(const ExpertLoad& load, double gamma, std::span<const
 // MaxVio (arXiv 2408.15664 eq. 4): (max load - mean load) / mean load, averaged over layers. 0: perfect
 // balance.
 double max_violation(const ExpertLoad& load);
+
+// Load of every expert relative to the mean, to three digits: what the report's heat map shows.
+base::Json relative_load(const ExpertLoad& load);
 
 }  // namespace hadal::train

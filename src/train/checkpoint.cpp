@@ -38,9 +38,13 @@ int64_t step_of(const std::string& name) {
   return step;
 }
 
+std::vector<model::Parameter>& stored_parameters(model::Transformer& model) {
+  return model.adapters().empty() ? model.parameters() : model.adapters();
+}
+
 std::vector<format::TensorToWrite> state_tensors(model::Transformer& model, Optimizer& optimizer) {
   std::vector<format::TensorToWrite> tensors;
-  for (const model::Parameter& p : model.parameters()) {
+  for (const model::Parameter& p : stored_parameters(model)) {
     tensors.push_back({fmt::format("weight.{}", p.name), tensor::DType::kF32, p.shape, p.value, {}});
   }
   for (const Optimizer::Moments& moments : optimizer.moments()) {
@@ -70,11 +74,17 @@ void read_tensor(const format::SafetensorsFile& file, const std::string& name, t
 
 void save_checkpoint(const std::string& run, const TrainingState& state, model::Transformer& model,
                      Optimizer& optimizer, const ExportOptions& options) {
+  write_checkpoint(run, state, model, optimizer,
+                   [&](const std::string& directory) { export_model(directory, model, options); });
+}
+
+void write_checkpoint(const std::string& run, const TrainingState& state, model::Transformer& model,
+                      Optimizer& optimizer, const std::function<void(const std::string&)>& write_model) {
   const std::string directory = fmt::format("{}/checkpoints/{}{:08}", run, kPrefix, state.step);
   base::replace_directory(directory, [&](const std::string& aside) {
     fs::create_directories(aside + "/model");
     fs::create_directories(aside + "/state");
-    export_model(aside + "/model", model, options);
+    write_model(aside + "/model");
     format::write_safetensors(state_file(aside), state_tensors(model, optimizer));
     const base::MappedFile written(state_file(aside));
     const Json json = {{"format", kFormatVersion},
@@ -162,7 +172,7 @@ TrainingState read_training_state(const std::string& directory) {
 TrainingState load_checkpoint(const std::string& directory, model::Transformer& model, Optimizer& optimizer) {
   TrainingState state = read_training_state(directory);
   const format::SafetensorsFile file(state_file(directory));
-  for (model::Parameter& p : model.parameters()) {
+  for (model::Parameter& p : stored_parameters(model)) {
     read_tensor(file, fmt::format("weight.{}", p.name), tensor::DType::kF32, p.shape,
                 std::as_writable_bytes(std::span(p.value, static_cast<size_t>(p.size()))));
   }

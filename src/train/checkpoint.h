@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,7 +30,12 @@ struct TrainingState {
   base::Json recipe;  // recipe_to_json
 };
 
-// Writes step-<state.step>. Throws Error{kIo}; earlier checkpoints are untouched then.
+// Writes step-<state.step>: what is trained (the adapters where the model has some, else the weights), the
+// moments, and what `write_model` puts into a folder. Throws Error{kIo}; earlier checkpoints are untouched
+// then.
+void write_checkpoint(const std::string& run, const TrainingState& state, model::Transformer& model,
+                      Optimizer& optimizer, const std::function<void(const std::string&)>& write_model);
+// With export_model as write_model.
 void save_checkpoint(const std::string& run, const TrainingState& state, model::Transformer& model,
                      Optimizer& optimizer, const ExportOptions& options);
 

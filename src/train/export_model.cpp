@@ -59,9 +59,13 @@ void export_model(const std::string& directory, const model::Transformer& model,
                             base::dump_json(tokenizer_config(model.config()), 2) + "\n");
     base::write_file_atomic(directory + "/tokenizer.json", base::read_file(options.tokenizer));
   }
+  write_weights(directory, model, options.bf16);
+}
+
+void write_weights(const std::string& directory, const model::Transformer& model, bool as_bf16) {
   std::vector<format::TensorToWrite> tensors;
   for (const model::Parameter& parameter : model.parameters()) {
-    const bool bf16 = options.bf16 && parameter.trainable;
+    const bool bf16 = as_bf16 && parameter.trainable;
     tensors.push_back({parameter.name,
                        bf16 ? tensor::DType::kBF16 : tensor::DType::kF32,
                        parameter.shape,

@@ -18,4 +18,7 @@ struct ExportOptions {
 void export_model(const std::string& directory, const model::Transformer& model,
                   const ExportOptions& options);
 
+// model.safetensors alone.
+void write_weights(const std::string& directory, const model::Transformer& model, bool bf16);
+
 }  // namespace hadal::train

@@ -13,10 +13,11 @@ bool decays(const model::Parameter& parameter, const OptimizerOptions& options) 
 
 }  // namespace
 
-Optimizer::Optimizer(model::Transformer& model, const OptimizerOptions& options) : options_(options) {
+Optimizer::Optimizer(model::Transformer& model, const OptimizerOptions& options, bool with_mtp)
+    : options_(options) {
   int64_t offset = 0;
-  for (model::Parameter& parameter : model.parameters()) {
-    if (!parameter.trainable) continue;
+  for (const model::Parameter* trained : model.trained(with_mtp)) {
+    const model::Parameter& parameter = *trained;
     HADAL_CHECK(parameter.grad != nullptr);
     const int64_t size = parameter.size();
     tensors_.push_back({parameter.value, parameter.grad, size, offset, decays(parameter, options)});

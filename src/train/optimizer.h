@@ -36,8 +36,8 @@ struct OptimizerOptions {
 
 class Optimizer {
  public:
-  // The model must have its gradients on, and must outlive the optimizer.
-  Optimizer(model::Transformer& model, const OptimizerOptions& options);
+  // Updates model.trained(with_mtp). The model must have its gradients on, and must outlive the optimizer.
+  Optimizer(model::Transformer& model, const OptimizerOptions& options, bool with_mtp = true);
 
   // One update from Parameter::grad. Returns the norm of the gradient before clipping; when it is not finite
   // nothing is changed.

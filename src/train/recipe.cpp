@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "base/toml_reader.h"
+#include "train/recipe_parts.h"
 
 namespace hadal::train {
 namespace {
@@ -86,36 +86,6 @@ Json model_json(const TomlTable& table) {
   return json;
 }
 
-// Readers with ranges: `low` and `high` are allowed themselves.
-int64_t integer(const TomlTable& table, const char* key, int64_t fallback, int64_t low, int64_t high) {
-  const int64_t value = table.get_int(key, fallback);
-  if (value < low || value > high) table.fail(key, fmt::format("is {}, must be {} to {}", value, low, high));
-  return value;
-}
-
-double number(const TomlTable& table, const char* key, double fallback, double low, double high) {
-  const double value = table.get_double(key, fallback);
-  if (!(value >= low && value <= high))
-    table.fail(key, fmt::format("is {}, must be {} to {}", value, low, high));
-  return value;
-}
-
-// The index of the value of `key` among `names`.
-int choice(const TomlTable& table, const char* key, const std::vector<std::string>& names,
-           const std::string& fallback) {
-  const std::string value = table.get_string(key, fallback);
-  const auto it = std::find(names.begin(), names.end(), value);
-  if (it == names.end())
-    table.fail(key, fmt::format("is \"{}\", must be one of: {}", value, fmt::join(names, ", ")));
-  return static_cast<int>(it - names.begin());
-}
-
-constexpr int64_t kMany = int64_t{1} << 40;
-const std::vector<std::string> kScheduleKinds = {"constant", "cosine", "wsd"};
-const std::vector<std::string> kDecayShapes = {"linear", "cosine", "one_minus_sqrt"};
-const std::vector<std::string> kMomentTypes = {"f32", "bf16"};
-const std::vector<std::string> kWeightTypes = {"bf16", "f32"};
-
 void read_data(const TomlTable& t, DataOptions& data) {
   data.dataset = t.require_string("dataset");
   data.sequence_tokens = integer(t, "sequence_tokens", data.sequence_tokens, 2, 1 << 20);
@@ -129,22 +99,7 @@ void read_data(const TomlTable& t, DataOptions& data) {
   data.piece_tokens = integer(t, "piece_tokens", data.piece_tokens, 0, kMany);
 }
 
-void read_optimizer(const TomlTable& t, OptimizerOptions& o, Schedule& schedule) {
-  schedule.peak_lr = number(t, "lr", schedule.peak_lr, 0, 10);
-  o.beta1 = number(t, "beta1", o.beta1, 0, 0.99999);
-  o.beta2 = number(t, "beta2", o.beta2, 0, 0.9999999);
-  o.eps = number(t, "eps", o.eps, 1e-30, 1);
-  o.weight_decay = number(t, "weight_decay", o.weight_decay, 0, 10);
-  o.clip_norm = number(t, "clip_norm", o.clip_norm, 0, 1e9);
-  o.moments = choice(t, "moments", kMomentTypes, "f32") == 0 ? MomentType::kF32 : MomentType::kBF16;
-  o.decay_embeddings = t.get_bool("decay_embeddings", o.decay_embeddings);
-}
-
-void read_schedule(const TomlTable& t, int64_t tokens_per_step, Schedule& s) {
-  s.kind = static_cast<ScheduleKind>(choice(t, "kind", kScheduleKinds, "wsd"));
-  s.decay_shape = static_cast<DecayShape>(choice(t, "decay_shape", kDecayShapes, "cosine"));
-  s.decay_fraction = number(t, "decay_fraction", s.decay_fraction, 0, 1);
-  s.final_lr_fraction = number(t, "final_lr_fraction", s.final_lr_fraction, 0, 1);
+void read_steps(const TomlTable& t, int64_t tokens_per_step, Schedule& s) {
   if (t.has("steps") == t.has("tokens")) t.fail("steps", "or tokens must be given, and not both");
   s.steps = t.has("steps") ? integer(t, "steps", 0, 1, kMany)
                            : std::max<int64_t>(1, integer(t, "tokens", 0, 1, kMany) / tokens_per_step);
@@ -167,7 +122,8 @@ Recipe parse_recipe(const std::string& toml, const std::string& name,
   const Json config = model_json(model);
   read_data(root.section("data"), r.data);
   read_optimizer(root.section("optimizer"), r.optimizer, r.schedule);
-  read_schedule(root.section("schedule"), r.tokens_per_step(), r.schedule);
+  read_schedule(root.section("schedule"), r.schedule);
+  read_steps(root.section("schedule"), r.tokens_per_step(), r.schedule);
 
   const TomlTable loss = root.section("loss");
   r.mtp.early = number(loss, "mtp_weight", r.mtp.early, 0, 10);
@@ -180,11 +136,7 @@ Recipe parse_recipe(const std::string& toml, const std::string& name,
   r.balance.gamma.zero_from = number(balance, "gamma_zero_from", r.balance.gamma.zero_from, 0, 1);
   r.balance.sequence_alpha = number(balance, "sequence_alpha", r.balance.sequence_alpha, 0, 10);
 
-  const TomlTable checkpoint = root.section("checkpoint");
-  r.checkpoint.every_steps = integer(checkpoint, "every_steps", r.checkpoint.every_steps, 1, kMany);
-  r.checkpoint.keep = integer(checkpoint, "keep", r.checkpoint.keep, 1, 1 << 20);
-  r.checkpoint.weights =
-      kWeightTypes[static_cast<size_t>(choice(checkpoint, "weights", kWeightTypes, "bf16"))];
+  read_checkpoint(root.section("checkpoint"), r.checkpoint);
 
   const TomlTable eval = root.section("eval");
   r.eval.every_steps = integer(eval, "every_steps", r.eval.every_steps, 0, kMany);
@@ -222,22 +174,8 @@ base::Json recipe_to_json(const Recipe& r) {
         {"micro_batches", r.data.micro_batches},
         {"document_mask", r.data.document_mask},
         {"piece_tokens", r.data.piece_tokens}}},
-      {"optimizer",
-       {{"lr", r.schedule.peak_lr},
-        {"beta1", r.optimizer.beta1},
-        {"beta2", r.optimizer.beta2},
-        {"eps", r.optimizer.eps},
-        {"weight_decay", r.optimizer.weight_decay},
-        {"clip_norm", r.optimizer.clip_norm},
-        {"moments", kMomentTypes[static_cast<size_t>(r.optimizer.moments)]},
-        {"decay_embeddings", r.optimizer.decay_embeddings}}},
-      {"schedule",
-       {{"kind", kScheduleKinds[static_cast<size_t>(r.schedule.kind)]},
-        {"decay_shape", kDecayShapes[static_cast<size_t>(r.schedule.decay_shape)]},
-        {"decay_fraction", r.schedule.decay_fraction},
-        {"final_lr_fraction", r.schedule.final_lr_fraction},
-        {"steps", r.schedule.steps},
-        {"warmup_steps", r.schedule.warmup_steps}}},
+      {"optimizer", optimizer_to_json(r.optimizer, r.schedule)},
+      {"schedule", schedule_to_json(r.schedule)},
       {"loss",
        {{"mtp_weight", r.mtp.early}, {"mtp_weight_late", r.mtp.late}, {"mtp_late_from", r.mtp.late_from}}},
       {"balance",
@@ -245,10 +183,7 @@ base::Json recipe_to_json(const Recipe& r) {
         {"gamma_end", r.balance.gamma.end},
         {"gamma_zero_from", r.balance.gamma.zero_from},
         {"sequence_alpha", r.balance.sequence_alpha}}},
-      {"checkpoint",
-       {{"every_steps", r.checkpoint.every_steps},
-        {"keep", r.checkpoint.keep},
-        {"weights", r.checkpoint.weights}}},
+      {"checkpoint", checkpoint_to_json(r.checkpoint)},
       {"eval",
        {{"every_steps", r.eval.every_steps},
         {"sequences", r.eval.sequences},
@@ -263,9 +198,10 @@ std::vector<std::string> compare_recipes(const Json& before, const Json& now) {
   const Json b = now.flatten();
   std::vector<std::string> differences;
   const auto compare = [&](const std::string& key, const Json& x, const Json& y) {
-    // The dataset is compared by its checksum elsewhere: its folder may have moved.
+    // The data is compared by its checksum elsewhere: its files may have moved.
+    const bool moved = key == "/data/dataset" || key == "/data/conversations" || key == "/data/validation";
     const bool fixed = key == "/seed" || key == "/optimizer/moments" || key.starts_with("/model/") ||
-                       (key.starts_with("/data/") && key != "/data/dataset");
+                       key.starts_with("/lora/") || (key.starts_with("/data/") && !moved);
     if (fixed) {
       throw_error(ErrorCode::kBadInput,
                   "[train] {} was {} when this run began and is {} now; use the old value or a new --out",

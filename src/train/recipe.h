@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "model/config.h"
 #include "train/optimizer.h"
+#include "train/recipe_parts.h"
 #include "train/schedule.h"
 
 namespace hadal::train {
@@ -25,12 +26,6 @@ struct DataOptions {
 struct BalanceOptions {
   GammaSchedule gamma;
   double sequence_alpha = 1e-4;  // V3 eq. 17
-};
-
-struct CheckpointOptions {
-  int64_t every_steps = 200;
-  int64_t keep = 2;              // older ones are removed
-  std::string weights = "bf16";  // of model.safetensors: "bf16" or "f32"; the state always holds FP32
 };
 
 struct EvalOptions {

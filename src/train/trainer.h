@@ -1,30 +1,10 @@
-// Pre-training: from a recipe to RUN/model. What a run directory holds:
-//   recipe.toml     the effective recipe       metrics.jsonl  one line per step
-//   checkpoints/    see checkpoint.h           ledger.json    what it cost
-//   report.html     the curves                 summary.json   the final figures
-//   model/          the trained model, a Hugging Face directory (written at the end)
-//
-// Deterministic: the same recipe, seed and data give the same bits in every weight and the same loss in every
-// line, with any number of threads, and with any number of kills and resumes in between.
+// Pre-training: from a recipe to RUN/model, in the loop of run_loop.h.
 #pragma once
 
-#include <cstdint>
-#include <string>
-
-#include "train/progress.h"
 #include "train/recipe.h"
+#include "train/run_loop.h"
 
 namespace hadal::train {
-
-struct TrainerOptions {
-  std::string run;      // directory; made when missing
-  bool resume = false;  // continue from the newest whole checkpoint in it
-  int threads = 1;
-  double peak_flops_per_s = 0;  // measured FMA peak with these threads, for MFU; 0: not known
-  ProgressLine::Mode progress = ProgressLine::Mode::kAuto;
-};
-
-enum class Outcome { kFinished, kStopped };  // stopped: a signal asked for it, and the state is saved
 
 // Throws Error: bad input before anything is written; kIo when the disk refuses (earlier checkpoints stay
 // valid).

@@ -156,7 +156,8 @@ INSTANTIATE_TEST_SUITE_P(Gguf, Golden,
                                                          "gguf/IQ4_XS.gguf"})),
                          case_name);
 INSTANTIATE_TEST_SUITE_P(Models, GoldenGradients,
-                         testing::ValuesIn(with_threads({"deepseek-v3", "deepseek-v2", "deepseek-v2-lite"})),
+                         testing::ValuesIn(with_threads({"deepseek-v3", "deepseek-v2", "deepseek-v2-lite",
+                                                         "qwen2", "llama3"})),
                          case_name);
 
 }  // namespace

@@ -55,9 +55,14 @@ std::span<const std::byte> bytes_of(std::string_view text) { return std::as_byte
 }  // namespace
 
 Digest checkpoint_digest(const std::string& path, const std::string& memory_directory,
-                         const std::function<void(int64_t, int64_t)>& progress) {
+                         const std::function<void(int64_t, int64_t)>& progress, const std::string& adapter) {
   std::error_code error;
-  const auto files = fs::is_directory(path, error) ? files_of_directory(path) : files_of_gguf(path);
+  auto files = fs::is_directory(path, error) ? files_of_directory(path) : files_of_gguf(path);
+  if (!adapter.empty()) {
+    for (const char* name : {"adapter_config.json", "adapter_model.safetensors"}) {
+      files.push_back({fmt::format("adapter/{}", name), fmt::format("{}/{}", adapter, name)});
+    }
+  }
   int64_t total = 0;
   for (const NamedFile& file : files) {
     const auto size = fs::file_size(file.path, error);

@@ -37,7 +37,10 @@ void block_forward(const ModelConfig& config, const BlockWeights& w, const Atten
   ops::rms_norm(x, w.input_layernorm.value, config.rms_norm_eps, attention_in, a.attention_inv_rms.data(),
                 pool);
   copy(x, middle, pool);
-  mla_forward(config, w.self_attn, constants, attention_in, length, document_start, a.mla, middle, pool);
+  if (config.is_mla())
+    mla_forward(config, w.self_attn, constants, attention_in, length, document_start, a.mla, middle, pool);
+  else
+    gqa_forward(config, w.self_attn, constants, attention_in, length, document_start, a.gqa, middle, pool);
   ops::rms_norm(middle, w.post_attention_layernorm.value, config.rms_norm_eps, mlp_in, a.mlp_inv_rms.data(),
                 pool);
   copy(middle, y, pool);
@@ -61,8 +64,13 @@ double block_backward(const ModelConfig& config, const BlockWeights& w, const At
   ops::rms_norm_backward(a.middle.view(rows, hidden), w.post_attention_layernorm.value, a.mlp_inv_rms.data(),
                          d_normed, d, w.post_attention_layernorm.grad, pool);
   buffer.zero();
-  mla_backward(config, w.self_attn, constants, a.attention_in.view(rows, hidden), length, document_start,
-               a.mla, d, d_normed, pool);
+  const auto attention_in = a.attention_in.view(rows, hidden);
+  if (config.is_mla())
+    mla_backward(config, w.self_attn, constants, attention_in, length, document_start, a.mla, d, d_normed,
+                 pool);
+  else
+    gqa_backward(config, w.self_attn, constants, attention_in, length, document_start, a.gqa, d, d_normed,
+                 pool);
   ops::rms_norm_backward(x, w.input_layernorm.value, a.attention_inv_rms.data(), d_normed, d,
                          w.input_layernorm.grad, pool);
   return balance_loss;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "base/thread_pool.h"
+#include "model/layers/gqa.h"
 #include "model/layers/mla.h"
 #include "model/layers/mlp.h"
 #include "model/layers/moe.h"
@@ -16,7 +17,8 @@ struct BlockActivations {
   tensor::Buffer attention_in, attention_inv_rms;  // [M, hidden], [M]
   tensor::Buffer middle;                           // [M, hidden]: h
   tensor::Buffer mlp_in, mlp_inv_rms;              // [M, hidden], [M]
-  MlaActivations mla;
+  MlaActivations mla;                              // one of these two, as the config's attention says
+  GqaActivations gqa;
   MlpActivations mlp;
   MoeActivations moe;
 };

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/layers/projection.h"
 #include "ops/attention.h"
-#include "ops/linear.h"
 #include "ops/rms_norm.h"
 
 namespace hadal::model {
@@ -102,14 +102,14 @@ void mla_project(const ModelConfig& c, const AttentionWeights& w, const Attentio
     a.q_a_inv_rms.resize(rows);
     const auto q_a = a.q_a.view(rows, c.q_lora_rank);
     const auto q_a_normed = a.q_a_normed.view(rows, c.q_lora_rank);
-    ops::linear(x, w.q_a_proj.matrix(), q_a, pool);
+    project(w.q_a_proj, x, q_a, pool);
     ops::rms_norm(q_a, w.q_a_layernorm.value, c.rms_norm_eps, q_a_normed, a.q_a_inv_rms.data(), pool);
-    ops::linear(q_a_normed, w.q_b_proj.matrix(), q, pool);
+    project(w.q_b_proj, q_a_normed, q, pool);
   } else {
-    ops::linear(x, w.q_proj.matrix(), q, pool);
+    project(w.q_proj, x, q, pool);
   }
   const auto kv_a = a.kv_a.view(rows, latent + c.qk_rope_head_dim);
-  ops::linear(x, w.kv_a_proj_with_mqa.matrix(), kv_a, pool);
+  project(w.kv_a_proj_with_mqa, x, kv_a, pool);
   ops::rms_norm(kv_a.slice_cols(0, latent), w.kv_a_layernorm.value, c.rms_norm_eps,
                 a.kv_a_normed.view(rows, latent), a.kv_a_inv_rms.data(), pool);
   turn(c, q, kv_a.slice_cols(latent, c.qk_rope_head_dim), first_position, length, pool,
@@ -127,12 +127,12 @@ void mla_forward(const ModelConfig& c, const AttentionWeights& w, const Attentio
   a.kv.resize(rows * kv_cols);
   a.heads_out.resize(rows * out_cols);
   a.lse.resize(rows * c.num_attention_heads);
-  ops::linear(a.kv_a_normed.view(rows, latent), w.kv_b_proj.matrix(), a.kv.view(rows, kv_cols), pool);
+  project(w.kv_b_proj, a.kv_a_normed.view(rows, latent), a.kv.view(rows, kv_cols), pool);
   ops::attention(training_shape(c, constants, rows, length, document_start),
                  a.q.view(rows, c.num_attention_heads * c.qk_head_dim()), a.kv.view(rows, kv_cols),
                  a.kv_a.view(rows, latent + c.qk_rope_head_dim).slice_cols(latent, c.qk_rope_head_dim),
                  a.heads_out.view(rows, out_cols), a.lse.data(), pool);
-  ops::linear(a.heads_out.view(rows, out_cols), w.o_proj.matrix(), y, pool, /*accumulate=*/true);
+  project(w.o_proj, a.heads_out.view(rows, out_cols), y, pool, /*accumulate=*/true);
 }
 
 void mla_backward(const ModelConfig& c, const AttentionWeights& w, const AttentionConstants& constants,
@@ -157,36 +157,30 @@ void mla_backward(const ModelConfig& c, const AttentionWeights& w, const Attenti
   dkv_a_buffer.zero();
   const auto dk_pe = dkv_a.slice_cols(latent, c.qk_rope_head_dim);
 
-  ops::linear_backward_weight(dy, heads_out, w.o_proj.gradient(), pool);
-  ops::linear_backward_input(dy, w.o_proj.matrix(), dheads, pool);
+  project_backward(w.o_proj, heads_out, dy, dheads, pool);
   ops::attention_backward(training_shape(c, constants, rows, length, document_start), q,
                           a.kv.view(rows, kv_cols), kv_a.slice_cols(latent, c.qk_rope_head_dim), heads_out,
                           a.lse.data(), dheads, dq, dkv, dk_pe, pool);
   turn(c, dq, dk_pe, 0, length, pool,
        [&](float* values, int64_t position) { constants.rope.rotate_inverse(values, position); });
 
-  ops::linear_backward_weight(dkv, kv_a_normed, w.kv_b_proj.gradient(), pool);
-  ops::linear_backward_input(dkv, w.kv_b_proj.matrix(), kv_a_normed, pool);  // becomes its own gradient
+  project_backward(w.kv_b_proj, kv_a_normed, dkv, kv_a_normed, pool);  // becomes its own gradient
   ops::rms_norm_backward(kv_a.slice_cols(0, latent), w.kv_a_layernorm.value, a.kv_a_inv_rms.data(),
                          kv_a_normed, dkv_a.slice_cols(0, latent), w.kv_a_layernorm.grad, pool);
-  ops::linear_backward_weight(dkv_a, x, w.kv_a_proj_with_mqa.gradient(), pool);
-  ops::linear_backward_input(dkv_a, w.kv_a_proj_with_mqa.matrix(), dx, pool, /*accumulate=*/true);
+  project_backward(w.kv_a_proj_with_mqa, x, dkv_a, dx, pool, /*accumulate=*/true);
 
   if (c.q_lora_rank == 0) {
-    ops::linear_backward_weight(dq, x, w.q_proj.gradient(), pool);
-    ops::linear_backward_input(dq, w.q_proj.matrix(), dx, pool, /*accumulate=*/true);
+    project_backward(w.q_proj, x, dq, dx, pool, /*accumulate=*/true);
     return;
   }
   const auto q_a_normed = a.q_a_normed.view(rows, c.q_lora_rank);
   tensor::Buffer dq_a_buffer(rows * c.q_lora_rank);
   dq_a_buffer.zero();
-  const auto dq_a = dq_a_buffer.view(rows, c.q_lora_rank);  // [M, q_lora_rank]
-  ops::linear_backward_weight(dq, q_a_normed, w.q_b_proj.gradient(), pool);
-  ops::linear_backward_input(dq, w.q_b_proj.matrix(), q_a_normed, pool);  // becomes its own gradient
+  const auto dq_a = dq_a_buffer.view(rows, c.q_lora_rank);         // [M, q_lora_rank]
+  project_backward(w.q_b_proj, q_a_normed, dq, q_a_normed, pool);  // becomes its own gradient
   ops::rms_norm_backward(a.q_a.view(rows, c.q_lora_rank), w.q_a_layernorm.value, a.q_a_inv_rms.data(),
                          q_a_normed, dq_a, w.q_a_layernorm.grad, pool);
-  ops::linear_backward_weight(dq_a, x, w.q_a_proj.gradient(), pool);
-  ops::linear_backward_input(dq_a, w.q_a_proj.matrix(), dx, pool, /*accumulate=*/true);
+  project_backward(w.q_a_proj, x, dq_a, dx, pool, /*accumulate=*/true);
 }
 
 }  // namespace hadal::model

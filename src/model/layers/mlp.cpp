@@ -1,6 +1,6 @@
 #include "model/layers/mlp.h"
 
-#include "ops/linear.h"
+#include "model/layers/projection.h"
 #include "ops/swiglu.h"
 
 namespace hadal::model {
@@ -10,9 +10,9 @@ void mlp_forward(const MlpWeights& w, tensor::ConstMatrix x, MlpActivations& a, 
   const int64_t intermediate = w.down_proj.cols;
   a.gate_up.resize(x.rows * 2 * intermediate);
   a.hidden.resize(x.rows * intermediate);
-  ops::linear(x, w.gate_up.matrix(), a.gate_up.view(x.rows, 2 * intermediate), pool);
+  project(w.gate_up, x, a.gate_up.view(x.rows, 2 * intermediate), pool);
   ops::swiglu(a.gate_up.view(x.rows, 2 * intermediate), a.hidden.view(x.rows, intermediate), pool);
-  ops::linear(a.hidden.view(x.rows, intermediate), w.down_proj.matrix(), y, pool, /*accumulate=*/true);
+  project(w.down_proj, a.hidden.view(x.rows, intermediate), y, pool, /*accumulate=*/true);
 }
 
 void mlp_backward(const MlpWeights& w, tensor::ConstMatrix x, MlpActivations& a, tensor::ConstMatrix dy,
@@ -20,11 +20,9 @@ void mlp_backward(const MlpWeights& w, tensor::ConstMatrix x, MlpActivations& a,
   const int64_t intermediate = w.down_proj.cols;
   const auto gate_up = a.gate_up.view(x.rows, 2 * intermediate);
   const auto hidden = a.hidden.view(x.rows, intermediate);
-  ops::linear_backward_weight(dy, hidden, w.down_proj.gradient(), pool);
-  ops::linear_backward_input(dy, w.down_proj.matrix(), hidden, pool);  // hidden becomes its own gradient
-  ops::swiglu_backward(gate_up, hidden, gate_up, pool);                // and so does gate_up
-  ops::linear_backward_weight(gate_up, x, w.gate_up.gradient(), pool);
-  ops::linear_backward_input(gate_up, w.gate_up.matrix(), dx, pool, /*accumulate=*/true);
+  project_backward(w.down_proj, hidden, dy, hidden, pool);  // hidden becomes its own gradient
+  ops::swiglu_backward(gate_up, hidden, gate_up, pool);     // and so does gate_up
+  project_backward(w.gate_up, x, gate_up, dx, pool, /*accumulate=*/true);
 }
 
 }  // namespace hadal::model

@@ -2,8 +2,8 @@
 
 #include <vector>
 
+#include "model/layers/projection.h"
 #include "ops/expert_mlp.h"
-#include "ops/linear.h"
 
 namespace hadal::model {
 
@@ -13,7 +13,8 @@ std::vector<ops::ExpertMlp> expert_list(const MoeWeights& w, bool with_gradients
   std::vector<ops::ExpertMlp> experts;
   experts.reserve(w.experts.size());
   for (const MlpWeights& e : w.experts) {
-    ops::ExpertMlp expert{e.gate_up.matrix(), e.down_proj.matrix(), {}, {}};
+    ops::ExpertMlp expert{e.gate_up.matrix(), e.down_proj.matrix(), {}, {},
+                          e.gate_up.adapters, e.down_proj.adapters};
     if (with_gradients) {
       expert.d_gate_up = e.gate_up.gradient();
       expert.d_down = e.down_proj.gradient();
@@ -50,7 +51,7 @@ void moe_forward(const ModelConfig& config, const MoeWeights& w, tensor::ConstMa
   a.outputs.resize(slots * x.cols);
 
   const auto logits = a.logits.view(tokens, config.n_routed_experts);
-  ops::linear(x, w.gate.matrix(), logits, pool);
+  project(w.gate, x, logits, pool);
   ops::route(router_options(config, w.e_score_correction_bias.value), logits, a.routing, pool);
   a.order =
       ops::sort_by_expert(a.routing.experts, tokens, config.num_experts_per_tok, config.n_routed_experts);
@@ -85,8 +86,7 @@ double moe_backward(const ModelConfig& config, const MoeWeights& w, tensor::Cons
     loss = ops::sequence_balance_loss(options, a.routing, balance.length, balance.alpha,
                                       balance.gradient_scale, logits, pool);
   }
-  ops::linear_backward_weight(logits, x, w.gate.gradient(), pool);
-  ops::linear_backward_input(logits, w.gate.matrix(), dx, pool, /*accumulate=*/true);
+  project_backward(w.gate, x, logits, dx, pool, /*accumulate=*/true);
   return loss;
 }
 

@@ -53,6 +53,9 @@ struct ChatFormat {
   // Writes the conversation, which is checked already. True when the prompt ends within the reasoning.
   bool (*write)(const ChatFormat& format, PromptWriter& out, std::span<const Message> messages,
                 const ChatOptions& options) = nullptr;
+  // Writes the last message as the model itself is to write it: see render_answer.
+  void (*answer)(const ChatFormat& format, PromptWriter& out, std::span<const Message> messages,
+                 bool in_reasoning) = nullptr;
 };
 
 // The ids of the format's end_tokens that the vocabulary has.
@@ -78,6 +81,13 @@ const ChatFormat* detect_chat_format(const Tokenizer& tokenizer, const ChatHints
 // format's tokens. Results of one round of calls are put in the order of the calls.
 Prompt render_prompt(const ChatFormat& format, const Tokenizer& tokenizer, std::span<const Message> messages,
                      const ChatOptions& options = {});
+
+// What the model itself is to write behind the prompt that all messages but the last one make: the last, an
+// assistant's, with its reasoning and calls, to the token that ends it. `in_reasoning`: that prompt's
+// starts_in_reasoning. A format that does not reason writes reasoning as <think> text before the answer.
+// Throws as render_prompt does, and for a last message that is not an assistant's or is a prefix.
+std::vector<TokenId> render_answer(const ChatFormat& format, const Tokenizer& tokenizer,
+                                   std::span<const Message> messages, bool in_reasoning);
 
 // Fill in the middle: <bos><｜fim▁begin｜>prefix<｜fim▁hole｜>suffix<｜fim▁end｜>; without a suffix,
 // <bos>prefix. Throws Error{kUnsupported} when there is a suffix and the vocabulary has no such tokens.

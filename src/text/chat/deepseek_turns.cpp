@@ -19,6 +19,23 @@ class Writer {
         options_(options),
         thinking_(options.thinking.value_or(format.thinking_by_default)) {}
 
+  // As the model writes it, behind its prompt.
+  void write_own_answer(const Message& message, bool in_reasoning) {
+    if (!format_.reasons) {
+      out_.reasoning_as_text(message.reasoning_content);
+    } else if (in_reasoning || !message.reasoning_content.empty()) {
+      if (!in_reasoning) {
+        out_.control_or_text(kThinkBegin);
+        out_.text(turns_.reasoning_break);
+      }
+      out_.text(message.reasoning_content);
+      close_reasoning();
+    }
+    out_.text(message.content);
+    write_calls(message);
+    out_.control(kEos);
+  }
+
   bool write(std::span<const Message> messages) {
     out_.control(kBos);
     write_system(messages);
@@ -130,15 +147,19 @@ class Writer {
       out_.text(turns_.reasoning_break);
       out_.text(message.reasoning_content);
       if (message.content.empty()) return true;
-      out_.text(turns_.reasoning_break);
-      out_.control_or_text(kThinkEnd);
-      out_.text(turns_.reasoning_break);
-      out_.text(turns_.reasoning_break);
+      close_reasoning();
     } else if (!turns_.after_header.empty() && !after_results) {
       out_.control_or_text(turns_.after_header);
     }
     out_.text(message.content);
     return false;
+  }
+
+  void close_reasoning() {
+    out_.text(turns_.reasoning_break);
+    out_.control_or_text(kThinkEnd);
+    out_.text(turns_.reasoning_break);
+    out_.text(turns_.reasoning_break);
   }
 
   bool open_answer() {
@@ -155,7 +176,7 @@ class Writer {
   const DeepSeekTurns& turns_;
   const ChatFormat& format_;
   PromptWriter& out_;
-  const ChatOptions& options_;
+  const ChatOptions options_;
   const bool thinking_;
   bool in_results_ = false;
 };
@@ -165,6 +186,11 @@ class Writer {
 bool write_deepseek_turns(const ChatFormat& format, PromptWriter& out, std::span<const Message> messages,
                           const ChatOptions& options) {
   return Writer(*format.turns, format, out, options).write(messages);
+}
+
+void write_deepseek_answer(const ChatFormat& format, PromptWriter& out, std::span<const Message> messages,
+                           bool in_reasoning) {
+  Writer(*format.turns, format, out, {}).write_own_answer(messages.back(), in_reasoning);
 }
 
 std::string advertise_tools_as_json(std::span<const ToolDefinition> tools) {

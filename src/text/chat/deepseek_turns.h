@@ -26,6 +26,10 @@ struct DeepSeekTurns {
 bool write_deepseek_turns(const ChatFormat& format, PromptWriter& out, std::span<const Message> messages,
                           const ChatOptions& options);
 
+// The `answer` of such a format.
+void write_deepseek_answer(const ChatFormat& format, PromptWriter& out, std::span<const Message> messages,
+                           bool in_reasoning);
+
 // Tool definitions as in DeepSeek-V3-0324's example: one ```json block each, four spaces of indent.
 std::string advertise_tools_as_json(std::span<const ToolDefinition> tools);
 

@@ -29,9 +29,17 @@ bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messag
   return false;
 }
 
+void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool) {
+  const Message& message = messages.back();
+  out.text(" ");
+  out.reasoning_as_text(message.reasoning_content);
+  out.text(message.content);
+  out.control(kEos);
+}
+
 }  // namespace
 
 const ChatFormat kDeepSeekV2 = {
-    .name = "deepseek-v2", .about = "DeepSeek-V2, V2-Lite, Coder-V2", .write = write};
+    .name = "deepseek-v2", .about = "DeepSeek-V2, V2-Lite, Coder-V2", .write = write, .answer = answer};
 
 }  // namespace hadal::text

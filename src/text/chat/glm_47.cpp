@@ -35,7 +35,9 @@ void advertise(std::span<const ToolDefinition> tools, PromptWriter& out) {
   out.own_words(kBehindTools);
 }
 
-void write_answer(const Message& message, bool keeps_reasoning, PromptWriter& out) {
+// `in_reasoning`: <think> stands before it already; `closed`: </think> does.
+void write_answer(const Message& message, bool keeps_reasoning, PromptWriter& out, bool in_reasoning = false,
+                  bool closed = false) {
   std::string_view reasoning = message.reasoning_content;
   std::string_view content = message.content;
   if (const size_t end = content.rfind(kThinkEnd);
@@ -46,10 +48,10 @@ void write_answer(const Message& message, bool keeps_reasoning, PromptWriter& ou
     content.remove_prefix(end + kThinkEnd.size());
   }
   if (keeps_reasoning && !reasoning.empty()) {
-    out.control_or_text(kThinkBegin);
+    if (!in_reasoning) out.control_or_text(kThinkBegin);
     out.text(stripped(reasoning));
   }
-  out.control_or_text(kThinkEnd);
+  if (!closed) out.control_or_text(kThinkEnd);
   out.text(stripped(content));
   for (const ToolCall& call : message.tool_calls) {
     out.control_or_text(kTaggedCallBegin);
@@ -110,6 +112,12 @@ bool write(const ChatFormat& format, PromptWriter& out, std::span<const Message>
   return thinking;
 }
 
+// The prompt ends in <think>, or in the </think> of an answer without reasoning.
+void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool in_reasoning) {
+  write_answer(messages.back(), in_reasoning, out, in_reasoning, /*closed=*/!in_reasoning);
+  out.control(messages.back().tool_calls.empty() ? kGlmUser : kGlmObservation);
+}
+
 }  // namespace
 
 const ChatFormat kGlm47 = {.name = "glm-4.7",
@@ -119,6 +127,7 @@ const ChatFormat kGlm47 = {.name = "glm-4.7",
                            .thinking_by_default = true,
                            .thinking_switch = true,
                            .end_tokens = {"<|endoftext|>", kGlmUser, kGlmObservation},
-                           .write = write};
+                           .write = write,
+                           .answer = answer};
 
 }  // namespace hadal::text

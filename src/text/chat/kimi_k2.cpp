@@ -16,12 +16,17 @@ bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messag
   return write_kimi_turns(kTurns, out, messages, options);
 }
 
+void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool) {
+  write_kimi_answer(kTurns, out, messages);
+}
+
 }  // namespace
 
 const ChatFormat kKimiK2 = {.name = "kimi-k2",
                             .about = "Kimi-K2-Instruct",
                             .tools = ToolSyntax::kKimi,
                             .end_tokens = {kImEnd, "[EOS]", "[EOT]"},
-                            .write = write};
+                            .write = write,
+                            .answer = answer};
 
 }  // namespace hadal::text

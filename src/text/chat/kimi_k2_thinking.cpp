@@ -16,6 +16,10 @@ bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messag
   return write_kimi_turns(kTurns, out, messages, options);
 }
 
+void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool) {
+  write_kimi_answer(kTurns, out, messages);
+}
+
 }  // namespace
 
 const ChatFormat kKimiK2Thinking = {.name = "kimi-k2-thinking",
@@ -24,6 +28,7 @@ const ChatFormat kKimiK2Thinking = {.name = "kimi-k2-thinking",
                                     .reasons = true,
                                     .thinking_by_default = true,
                                     .end_tokens = {kImEnd, "[EOS]", "[EOT]"},
-                                    .write = write};
+                                    .write = write,
+                                    .answer = answer};
 
 }  // namespace hadal::text

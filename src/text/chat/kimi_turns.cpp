@@ -27,6 +27,15 @@ class Writer {
  public:
   Writer(const KimiTurns& turns, PromptWriter& out) : turns_(turns), out_(out) {}
 
+  void own_answer(std::span<const Message> messages) {
+    // Calls are numbered through the whole conversation.
+    for (const Message& message : messages.first(messages.size() - 1)) {
+      calls_ += static_cast<int>(message.tool_calls.size());
+    }
+    if (!turns_.thinks) out_.reasoning_as_text(messages.back().reasoning_content);
+    answer(messages.back(), /*is_history=*/false);
+  }
+
   bool write(std::span<const Message> messages, const ChatOptions& options) {
     if (!options.tools.empty()) turn(kImSystem, "tool_declare", sorted_tools_json(options.tools));
     if (messages.empty() || messages[0].role != "system") {
@@ -141,6 +150,10 @@ class Writer {
 bool write_kimi_turns(const KimiTurns& turns, PromptWriter& out, std::span<const Message> messages,
                       const ChatOptions& options) {
   return Writer(turns, out).write(messages, options);
+}
+
+void write_kimi_answer(const KimiTurns& turns, PromptWriter& out, std::span<const Message> messages) {
+  Writer(turns, out).own_answer(messages);
 }
 
 }  // namespace hadal::text

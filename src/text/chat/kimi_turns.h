@@ -18,4 +18,7 @@ struct KimiTurns {
 bool write_kimi_turns(const KimiTurns& turns, PromptWriter& out, std::span<const Message> messages,
                       const ChatOptions& options);
 
+// The last message as the model writes it behind its prompt.
+void write_kimi_answer(const KimiTurns& turns, PromptWriter& out, std::span<const Message> messages);
+
 }  // namespace hadal::text

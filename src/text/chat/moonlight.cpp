@@ -14,11 +14,16 @@ bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messag
   return write_kimi_turns(kTurns, out, messages, options);
 }
 
+void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool) {
+  write_kimi_answer(kTurns, out, messages);
+}
+
 }  // namespace
 
 const ChatFormat kMoonlight = {.name = "moonlight",
                                .about = "Moonlight-16B-A3B-Instruct",
                                .end_tokens = {kImEnd, "[EOS]", "[EOT]"},
-                               .write = write};
+                               .write = write,
+                               .answer = answer};
 
 }  // namespace hadal::text

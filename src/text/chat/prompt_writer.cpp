@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/chat/markers.h"
 
 namespace hadal::text {
 
@@ -39,6 +40,16 @@ void PromptWriter::own_words(std::string_view words) {
     control_or_text(words.substr(0, length));
     words.remove_prefix(length);
   }
+}
+
+void PromptWriter::reasoning_as_text(std::string_view reasoning) {
+  if (reasoning.empty()) return;
+  control_or_text(kThinkBegin);
+  text("\n");
+  text(reasoning);
+  text("\n");
+  control_or_text(kThinkEnd);
+  text("\n\n");
 }
 
 std::vector<TokenId> PromptWriter::finish() {

@@ -22,6 +22,9 @@ class PromptWriter {
   // The format's own words: where they spell <a token> of the vocabulary, that token. Never for what anybody
   // else wrote.
   void own_words(std::string_view words);
+  // <think>, a line break, the reasoning, </think> and an empty line: the answer of a model whose format has
+  // no reasoning, trained to reason in its text.
+  void reasoning_as_text(std::string_view reasoning);
   std::vector<TokenId> finish();
 
  private:

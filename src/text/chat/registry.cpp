@@ -190,4 +190,16 @@ Prompt render_prompt(const ChatFormat& format, const Tokenizer& tokenizer, std::
   return prompt;
 }
 
+std::vector<TokenId> render_answer(const ChatFormat& format, const Tokenizer& tokenizer,
+                                   std::span<const Message> messages, bool in_reasoning) {
+  const std::vector<Message> checked = Checker(format, messages).check();
+  if (checked.empty() || checked.back().role != "assistant" || checked.back().prefix) {
+    throw_error(ErrorCode::kBadInput, "[chat] the last message is no answer of the assistant's");
+  }
+  PromptWriter writer(tokenizer);
+  const auto write = format.turns != nullptr ? write_deepseek_answer : format.answer;
+  write(format, writer, checked, in_reasoning);
+  return writer.finish();
+}
+
 }  // namespace hadal::text

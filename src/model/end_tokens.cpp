@@ -1,10 +1,10 @@
-#include "engine/end_tokens.h"
+#include "model/end_tokens.h"
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
 
-namespace hadal::engine {
+namespace hadal::model {
 
 std::vector<text::TokenId> read_end_tokens(const std::string& model_directory, int64_t vocab_size) {
   for (const char* name : {"generation_config.json", "config.json"}) {
@@ -28,4 +28,4 @@ std::vector<text::TokenId> read_end_tokens(const std::string& model_directory, i
   return {};
 }
 
-}  // namespace hadal::engine
+}  // namespace hadal::model
