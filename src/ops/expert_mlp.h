@@ -17,7 +17,7 @@ struct ExpertMlp {
   ConstMatrix down;     // [hidden, I]
   Matrix d_gate_up;     // their gradients; without memory in forward, and where they are frozen
   Matrix d_down;
-  std::span<const LowRank> gate_up_adapters, down_adapters;  // trained beside them
+  std::span<const LowRank> gate_up_adapters = {}, down_adapters = {};  // trained beside them
 };
 
 // x [tokens, hidden]. For every slot: gate_up [slots, 2 I] = the pre-activations (kept for the backward

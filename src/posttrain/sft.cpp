@@ -15,6 +15,7 @@
 #include "posttrain/packing.h"
 #include "posttrain/sft_data.h"
 #include "train/balance.h"
+#include "train/export_model.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
 
@@ -136,9 +137,10 @@ class SftStage : public train::TrainingStage {
   double after_step(int64_t number, Json& line, base::ThreadPool& pool) override {
     const bool due = recipe_.eval_every_steps > 0 && number % recipe_.eval_every_steps == 0;
     if (!data_.validation.empty() && (due || number == plan_.steps || number == 1)) {
-      line["val_loss"] = validation_loss(pool);
+      validation_loss_ = validation_loss(pool);
+      line["val_loss"] = validation_loss_;
     }
-    return 0;
+    return validation_loss_;
   }
 
   void write_model(const std::string& directory) override {
@@ -228,6 +230,7 @@ class SftStage : public train::TrainingStage {
   std::unique_ptr<model::Transformer> model_;
   std::optional<train::Optimizer> optimizer_;
   bool with_mtp_ = false;
+  double validation_loss_ = 0;
 };
 
 }  // namespace

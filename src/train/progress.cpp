@@ -25,8 +25,9 @@ std::string format_duration(double seconds) {
 }
 
 std::string format_step(const StepReport& r) {
-  std::string line = fmt::format("step {}/{}  loss {:.4f}  bpb {:.3f}", r.step, r.steps, r.loss, r.bpb);
-  if (r.validation_bpb > 0) line += fmt::format("  val {:.3f}", r.validation_bpb);
+  std::string line = fmt::format("step {}/{}  loss {:.4f}", r.step, r.steps, r.loss);
+  if (r.bpb > 0) line += fmt::format("  bpb {:.3f}", r.bpb);
+  if (r.validation > 0) line += fmt::format("  val {:.3f}", r.validation);
   line += fmt::format("  {:.0f} tok/s", r.tokens_per_s);
   if (r.mfu > 0) line += fmt::format("  MFU {:.0f}%", 100 * r.mfu);
   return line + "  ETA " + format_duration(r.seconds_left);

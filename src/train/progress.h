@@ -11,8 +11,8 @@ struct StepReport {
   int64_t step = 0;
   int64_t steps = 0;
   double loss = 0;
-  double bpb = 0;             // of the training text, from the loss and the mean bytes per token
-  double validation_bpb = 0;  // of the last evaluation; 0: none yet
+  double bpb = 0;         // of the training text, from the loss and the mean bytes per token; 0: not told
+  double validation = 0;  // the run's figure of the last evaluation (bits per byte, nats); 0: none yet
   double tokens_per_s = 0;
   double mfu = 0;  // 0: unknown
   double seconds_left = 0;

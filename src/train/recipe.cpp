@@ -198,10 +198,12 @@ std::vector<std::string> compare_recipes(const Json& before, const Json& now) {
   const Json b = now.flatten();
   std::vector<std::string> differences;
   const auto compare = [&](const std::string& key, const Json& x, const Json& y) {
-    // The data is compared by its checksum elsewhere: its files may have moved.
-    const bool moved = key == "/data/dataset" || key == "/data/conversations" || key == "/data/validation";
+    // The data is compared by its checksum elsewhere: its files may have moved, or lost a bad line.
+    constexpr std::array kMayChange = {"/data/dataset", "/data/conversations", "/data/validation",
+                                       "/data/skip_bad", "/data/epochs"};
+    const bool may_change = std::find(kMayChange.begin(), kMayChange.end(), key) != kMayChange.end();
     const bool fixed = key == "/seed" || key == "/optimizer/moments" || key.starts_with("/model/") ||
-                       key.starts_with("/lora/") || (key.starts_with("/data/") && !moved);
+                       key.starts_with("/lora/") || (key.starts_with("/data/") && !may_change);
     if (fixed) {
       throw_error(ErrorCode::kBadInput,
                   "[train] {} was {} when this run began and is {} now; use the old value or a new --out",
