@@ -37,6 +37,7 @@ export class MessageView {
   private readonly calls = make('div', { class: 'calls' });
   private readonly foot = make('div', { class: 'foot' });
   private readonly note = make('span', { class: 'note' });
+  private readonly copy = copyButton('Copy this answer', () => this.message.content);
   private frame = 0;
 
   // `tool`: the function's name, where the message is a tool's result.
@@ -49,7 +50,7 @@ export class MessageView {
     this.element.setAttribute('aria-label', role === 'user' ? 'You' : role === 'tool' ? `Result of ${tool}` : 'Hadal');
     if (role === 'assistant') {
       this.reasoning.append(this.reasoningTitle, this.reasoningText);
-      this.foot.append(copyButton('Copy this answer', () => this.message.content), this.note);
+      this.foot.append(this.copy, this.note);
       this.element.append(this.reasoning, this.body, this.calls, this.foot);
     } else {
       if (role === 'tool') this.element.append(make('p', { class: 'what' }, 'Result of ', make('code', {}, tool)));
@@ -100,6 +101,7 @@ export class MessageView {
     this.body.replaceChildren(renderMarkdown(content));
     this.calls.replaceChildren(...(this.message.tool_calls ?? []).map(callView));
     this.foot.hidden = this.busy;
+    this.copy.hidden = content === '';
     if (this.busy) return;
     for (const block of this.body.querySelectorAll('pre')) {
       const frame = make('div', { class: 'code' });
