@@ -16,6 +16,7 @@ addFormats(ajv);
 
 const server = spawn(binary, ["serve", "--model", model, "--port", "0", "--kv-dir", "none", "--chat-format", "deepseek-v3.1"]);
 server.stderr.pipe(process.stderr);
+process.on("exit", () => server.kill("SIGKILL"));
 let said = "";
 server.stdout.on("data", (data) => (said += data));
 while (!/http:\/\/[^/\s]+/.test(said)) {
@@ -26,7 +27,7 @@ const url = /http:\/\/[^/\s]+/.exec(said)[0];
 
 // The vocabulary is small, a token a character or three: budgets are ample where a document has a least length.
 const budgets = [64, 96, 128];
-const jobs = Object.entries(schemas).flatMap(([name, schema]) => budgets.map((tokens) => ({ name, schema, tokens, validate: ajv.compile(schema) })));
+const jobs = Object.entries(schemas).flatMap(([name, schema]) => budgets.map((tokens) => ({ name, schema: schema === true ? {} : schema, tokens, validate: ajv.compile(schema) })));
 jobs.push({ name: "JSON mode", tokens: 96, validate: (value) => value !== null && typeof value === "object" && !Array.isArray(value) });
 const total = Math.ceil(Number(count) / jobs.length) * jobs.length;
 let next = 0, documents = 0, tokens = 0, invalid = 0;
