@@ -30,6 +30,9 @@ void add_synth(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_cache(CLI::App& app);
 void add_bench(CLI::App& app);
+// Subcommands of `eval` that have files of their own.
+void add_eval_tasks(CLI::App& eval);
+void add_eval_card(CLI::App& eval);
 // Subcommands of `bench` that have files of their own.
 void add_bench_train(CLI::App& bench);
 void add_bench_model(CLI::App& bench);

@@ -82,8 +82,12 @@ void run_bpb(const BpbOptions& o) {
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  CLI::App* command = add_command(app, "eval", "Measure a model", "  hadal eval bpb --model M --text FILE");
+  CLI::App* command = add_command(app, "eval", "Measure a model",
+                                  "  hadal eval bpb --model M --text FILE\n"
+                                  "  hadal eval tasks --model M --task sums:2 --samples 16");
   command->require_subcommand(1);
+  add_eval_tasks(*command);
+  add_eval_card(*command);
   auto options = std::make_shared<BpbOptions>();
   CLI::App* bpb =
       add_command(*command, "bpb", "Bits per byte of a text",

@@ -128,8 +128,9 @@ class Runner {
     return request;
   }
 
-  // Problem by problem, so that the samples of one share their prompt in the KV cache.
-  void submit_next() {
+  // Problem by problem, so that the samples of one share their prompt in the KV cache. False: the engine's
+  // queue is full, and something of ours will leave it.
+  bool submit_next() {
     const auto flight = std::make_shared<Flight>();
     flight->problem = next_ / static_cast<size_t>(options_.samples);
     flight->number = static_cast<int>(next_ % static_cast<size_t>(options_.samples));
@@ -137,17 +138,24 @@ class Runner {
     flight->seed = sample_seed(options_.seed, problem, flight->number);
     engine::Request request = request_of(problem);
     request.sampling.seed = flight->seed;
-    flight->id = engine_.submit(std::move(request), [inbox = inbox_, flight](const engine::Event& event) {
-      on_event(*inbox, flight, event);
-    });
+    try {
+      flight->id = engine_.submit(std::move(request), [inbox = inbox_, flight](const engine::Event& event) {
+        on_event(*inbox, flight, event);
+      });
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::kResource && !flying_.empty()) return false;
+      throw;
+    }
     flying_.emplace(flight->id, flight);
     ++next_;
+    return true;
   }
 
   void collect() {
     const size_t total = problems_.size() * static_cast<size_t>(options_.samples);
     while (!flying_.empty() || (next_ < total && !result_.stopped)) {
-      while (next_ < total && flying_.size() < options_.in_flight && !result_.stopped) submit_next();
+      while (next_ < total && flying_.size() < options_.in_flight && !result_.stopped && submit_next()) {
+      }
       std::deque<std::shared_ptr<Flight>> ended;
       {
         std::unique_lock lock(inbox_->mutex);

@@ -170,6 +170,16 @@ TEST(Task, WrongSpecsSayWhatThereIs) {
   EXPECT_NE(message("jsonl:/nowhere.jsonl").find("/nowhere.jsonl"), std::string::npos);
 }
 
+TEST(Sums, TakeATrueEquationToo) {
+  Problem p = open_task("sums:2")->problem(Split::kAll, 0, 0);
+  p.facts["expression"] = "12+34";
+  for (const char* answer : {"46", "46.0", "12 + 34 = 46.", "34+12=46"})
+    EXPECT_TRUE(is_correct(p, answer)) << answer;
+  for (const char* answer :
+       {"12+34", "12+34=47", "46=47", "47=46", "12+33=46", "=46", "46=", "12+34=46=46", "46 46"})
+    EXPECT_FALSE(is_correct(p, answer)) << answer;
+}
+
 Problem countdown() {
   Problem p = open_task("countdown:2")->problem(Split::kAll, 0, 0);
   p.facts = {{"numbers", {3, 3, 8}}, {"target", 17}};

@@ -10,23 +10,12 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "posttrain/rewards/reward_sum.h"
+#include "posttrain/sample.h"
 
 namespace hadal::posttrain {
 namespace {
 
-// A completion of "12+34" that owns what it points at.
-struct Sample {
-  eval::Problem problem = eval::open_task("sums:2")->problem(eval::Split::kAll, 0, 0);
-  std::string text;
-  Completion view;
-  explicit Sample(std::string completion, int64_t tokens = 10, bool finished = true, uint64_t draw = 0)
-      : text(std::move(completion)) {
-    problem.facts = {{"expression", "12+34"}};
-    problem.answer = "46";
-    view = {&problem, text, eval::parse_tags(text), tokens, finished, draw};
-  }
-  Sample(const Sample&) = delete;
-};
+using Sample = test::RewardSample;
 
 double score(const std::string& name, const Sample& sample, const base::Json& options = {}) {
   return make_reward(name, options)->score(sample.view);
@@ -230,6 +219,22 @@ TEST(RewardSum, StopsCallingARewardThatKeepsHanging) {
   }
   *release = true;
   for (int i = 0; i < 500 && *ended < *calls; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+// Slow is not dead: once its calls have come back, it is called again.
+TEST(RewardSum, CallsAgainWhatCameBack) {
+  auto calls = std::make_shared<std::atomic<int>>(0);
+  RewardSum sum = sum_of(false,
+                         [calls](const Completion&) -> double {
+                           if (++*calls <= 2) std::this_thread::sleep_for(std::chrono::milliseconds(150));
+                           return 1;
+                         },
+                         {.seconds = 0.05, .threads = 1, .max_hung = 2});
+  Batch batch(4);
+  for (const auto& value : sum.score(batch.views)) EXPECT_DOUBLE_EQ(value.total, 0.5);
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  for (const auto& value : sum.score(batch.views)) EXPECT_DOUBLE_EQ(value.total, 2.5);
+  EXPECT_EQ(*calls, 6);
 }
 
 TEST(RewardSum, WaitingRewardsRunSideBySide) {

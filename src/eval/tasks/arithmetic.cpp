@@ -75,6 +75,12 @@ Problem draw_product(int level, base::Random& random) {
 
 bool correct_value(const Problem& problem, std::string_view answer) {
   const auto wanted = evaluate_expression(problem.facts.at("expression").get_ref<const std::string&>());
+  // "12 + 34 = 46." is fine, as long as it is true.
+  if (const size_t equals = answer.find('='); equals != std::string_view::npos) {
+    const auto left = evaluate_expression(answer.substr(0, equals));
+    if (!wanted || !left || !(left->value == wanted->value)) return false;
+    answer = answer.substr(equals + 1);
+  }
   const auto said = parse_number(answer);
   return wanted && said && wanted->value == *said;
 }

@@ -42,7 +42,8 @@ struct TestsOutcome {
   std::map<std::string, int64_t> events;  // why not: "time limit", "wrong output", "exit status 1", ...
 };
 
-// Stops at the first failure unless `all`. An overlong program fails every test.
+// Stops at the first failure unless `all`, and when all tests together took four times the sandbox's seconds.
+// An overlong program fails every test.
 TestsOutcome run_program_tests(const Sandbox& sandbox, const ProgramTests& tests, std::string_view program,
                                bool all = false);
 

@@ -119,7 +119,8 @@ RewardSum::RewardSum(std::vector<RewardPart> parts, std::vector<std::shared_ptr<
       limits_(limits),
       reports_(parts_.size()),
       logged_(parts_.size()),
-      hung_(parts_.size()) {
+      hanging_(parts_.size()) {
+  for (auto& hanging : hanging_) hanging = std::make_shared<std::atomic<int>>(0);
   if (parts_.empty())
     throw_error(ErrorCode::kBadInput, "[reward] none; name at least one, such as correct=1");
   for (size_t i = 0; i < parts_.size(); ++i) reports_[i].name = parts_[i].name;
@@ -178,6 +179,7 @@ struct RewardSum::Waiting {
     Outcome outcome;
   };
   std::shared_ptr<const Reward> reward;
+  std::shared_ptr<std::atomic<int>> hanging;
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<Slot> slots;
@@ -196,7 +198,10 @@ struct RewardSum::Waiting {
       lock.unlock();
       Outcome outcome = call(*self->reward, slot.input->view);
       lock.lock();
-      if (slot.state == Slot::State::kLost) return;
+      if (slot.state == Slot::State::kLost) {
+        --*self->hanging;
+        return;
+      }
       slot.outcome = std::move(outcome);
       slot.state = Slot::State::kDone;
       ++self->settled;
@@ -210,6 +215,8 @@ void RewardSum::score_waiting(size_t part, std::span<const Completion> completio
   using State = Waiting::Slot::State;
   const auto shared = std::make_shared<Waiting>();
   shared->reward = rewards_[part];
+  shared->hanging = hanging_[part];
+  const std::atomic<int>& hanging = *shared->hanging;
   shared->slots.resize(completions.size());
   for (size_t i = 0; i < completions.size(); ++i)
     shared->slots[i].input = std::make_unique<OwnedCompletion>(completions[i]);
@@ -231,15 +238,17 @@ void RewardSum::score_waiting(size_t part, std::span<const Completion> completio
 
   std::unique_lock lock(shared->mutex);
   const auto want = std::min(static_cast<size_t>(std::max(1, limits_.threads)), completions.size());
-  for (size_t i = 0; i < want && hung_[part] < limits_.max_hung; ++i) start();
   while (shared->settled < shared->slots.size()) {
-    if (hung_[part] >= limits_.max_hung) {
+    auto working = static_cast<size_t>(std::count(lost.begin(), lost.end(), false));
+    for (; shared->next < shared->slots.size() && working < want && hanging < limits_.max_hung; ++working)
+      start();
+    if (working == 0) {  // nobody is left to make the calls that wait
       for (Waiting::Slot& slot : shared->slots) {
         if (slot.state == State::kWaiting)
-          give_up(slot, fmt::format("not called any more after {} calls that never came back", hung_[part]));
+          give_up(slot, fmt::format("not called while {} calls have not come back", hanging.load()));
       }
       shared->next = shared->slots.size();
-      if (shared->settled == shared->slots.size()) break;
+      break;
     }
     auto deadline = Clock::now() + limit;
     for (const Waiting::Slot& slot : shared->slots)
@@ -249,7 +258,7 @@ void RewardSum::score_waiting(size_t part, std::span<const Completion> completio
       if (slot.state != State::kRunning || Clock::now() < slot.began + limit) continue;
       give_up(slot, fmt::format("{} s", limits_.seconds));
       lost[slot.thread] = true;
-      if (++hung_[part] < limits_.max_hung && shared->next < shared->slots.size()) start();
+      ++*shared->hanging;
     }
   }
   for (size_t i = 0; i < completions.size(); ++i) settle(part, shared->slots[i].outcome, &(*values)[i]);

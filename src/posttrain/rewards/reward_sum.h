@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -28,7 +29,7 @@ std::vector<RewardPart> parse_reward_parts(std::string_view text);
 struct RewardLimits {
   double seconds = 30;  // for one call of a reward that is not immediate
   int threads = 4;      // of such calls at a time
-  int max_hung = 8;     // after so many calls that never came back, a reward is not called any more
+  int max_hung = 8;     // while so many calls have not come back, a reward is not called any more
 };
 
 enum class RewardFailure { kThrew, kHung, kNoNumber };  // kNoNumber: NaN, or outside [0, 1]
@@ -75,9 +76,9 @@ class RewardSum {
   std::vector<RewardPart> parts_;
   std::vector<std::shared_ptr<const Reward>> rewards_;  // [parts]
   RewardLimits limits_;
-  std::vector<RewardPartReport> reports_;                  // [parts]
-  std::vector<std::array<bool, kRewardFailures>> logged_;  // [parts]
-  std::vector<int> hung_;                                  // [parts]
+  std::vector<RewardPartReport> reports_;                   // [parts]
+  std::vector<std::array<bool, kRewardFailures>> logged_;   // [parts]
+  std::vector<std::shared_ptr<std::atomic<int>>> hanging_;  // [parts]: calls given up that still go on
 };
 
 }  // namespace hadal::posttrain
