@@ -11,7 +11,7 @@ namespace hadal::engine {
 namespace fs = std::filesystem;
 
 Checkpoint open_checkpoint(const std::string& path, const std::string& chat_format,
-                           const std::string& adapter) {
+                           const std::string& adapter, std::unique_ptr<const format::TensorSource> weights) {
   Checkpoint checkpoint;
   checkpoint.name = model::checkpoint_name(path);
   const auto file = fs::is_directory(path) ? nullptr : std::make_shared<const format::GgufFile>(path);
@@ -21,7 +21,9 @@ Checkpoint open_checkpoint(const std::string& path, const std::string& chat_form
                 file ? "the file holds no tokenizer (tokenizer.ggml.*)"
                      : "tokenizer.json is not there, nor tiktoken.model");
   }
-  checkpoint.model = file ? LoadedModel::load(file, adapter) : LoadedModel::load(path, adapter);
+  checkpoint.model = weights ? LoadedModel::load(model::load_config(path), std::move(weights))
+                     : file  ? LoadedModel::load(file, adapter)
+                             : LoadedModel::load(path, adapter);
   const model::ModelConfig& config = checkpoint.model->config();
   if (text.tokenizer->vocab_size() > config.vocab_size) {
     throw_error(ErrorCode::kBadInput,

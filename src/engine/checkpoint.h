@@ -25,9 +25,11 @@ struct Checkpoint {
 };
 
 // Opens a Hugging Face directory or a GGUF file. `chat_format` overrides what the checkpoint says, by name;
-// empty: detect it. `adapter`: a PEFT directory, or empty. Throws Error naming the file and what is wrong: no
-// tokenizer, ids outside the model's vocabulary.
+// empty: detect it. `adapter`: a PEFT directory, or empty. `weights`: where to take them from instead of the
+// directory's files; may be null. Throws Error naming the file and what is wrong: no tokenizer, ids outside
+// the model's vocabulary.
 Checkpoint open_checkpoint(const std::string& path, const std::string& chat_format,
-                           const std::string& adapter = "");
+                           const std::string& adapter = "",
+                           std::unique_ptr<const format::TensorSource> weights = nullptr);
 
 }  // namespace hadal::engine

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <mutex>
 
@@ -14,6 +15,7 @@
 #include "engine/kvcache/fingerprint.h"
 #include "engine/scheduler/scheduler.h"
 #include "engine/score.h"
+#include "format/tensor_source.h"
 #include "kernels/simd.h"
 
 namespace hadal::engine {
@@ -49,6 +51,7 @@ struct Engine::Impl {
   std::once_flag first_grammar;
   std::unique_ptr<GrammarCompiler> grammars;  // made for the first that is asked for
   std::unique_ptr<Scheduler> scheduler;
+  uint64_t weights_version = 0;  // of weights in memory
 };
 
 Engine::Engine() : impl_(std::make_unique<Impl>()) {}
@@ -117,7 +120,16 @@ struct LogProgress {
 }  // namespace
 
 std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOptions& options) {
+  return open(path, nullptr, options);
+}
+
+std::unique_ptr<Engine> Engine::open(const std::string& path,
+                                     std::unique_ptr<const format::TensorSource> weights,
+                                     const EngineOptions& options) {
   check_options(options);
+  if (weights && !options.kv_directory.empty()) {
+    throw_error(ErrorCode::kBadInput, "[engine] {}: pages of weights in memory cannot be kept on disk", path);
+  }
   std::unique_ptr<Engine> engine(new Engine());
   Impl& impl = *engine->impl_;
   GenerationContext& context = impl.context;
@@ -125,7 +137,7 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
     return checkpoint_digest(path, options.kv_directory, LogProgress{}, options.adapter);
   };
   const Digest before_mapping = options.kv_directory.empty() ? Digest{} : read_digest();
-  Checkpoint checkpoint = open_checkpoint(path, options.chat_format, options.adapter);
+  Checkpoint checkpoint = open_checkpoint(path, options.chat_format, options.adapter, std::move(weights));
   context.model = std::move(checkpoint.model);
   context.precision = options.exact ? Precision::kExact : Precision::kFast;
   context.kv_type = !options.kv_type.empty() ? parse_kv_type(options.kv_type)
@@ -173,6 +185,15 @@ std::unique_ptr<Engine> Engine::open(const std::string& path, const EngineOption
 }
 
 Engine::~Engine() = default;
+
+void Engine::weights_changed() {
+  Impl& impl = *impl_;
+  Digest version{};
+  std::memcpy(version.data(), &++impl.weights_version, sizeof impl.weights_version);
+  const KvLayout layout(impl.context.model->config(), impl.context.kv_type,
+                        impl.context.model->config().num_hidden_layers);
+  impl.scheduler->forget_pages(page_fingerprint(version, layout.text(), arithmetic(impl.context.precision)));
+}
 
 const ModelInfo& Engine::info() const { return impl_->info; }
 

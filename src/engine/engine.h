@@ -19,6 +19,10 @@
 #include "text/output_parser.h"
 #include "text/tokenizer.h"
 
+namespace hadal::format {
+class TensorSource;
+}
+
 namespace hadal::engine {
 
 // Bounds of SamplingOptions::stop, here and in the API.
@@ -46,6 +50,7 @@ struct SamplingOptions {
   float presence_penalty = 0;
   std::vector<LogitBias> logit_bias;  // added to logits
   bool logprobs = false;              // Event::logprobs
+  bool end_logprobs = false;          // with `logprobs`: of an end token too
   int top_logprobs = 0;               // TokenLogprob::top, at most so many; needs logprobs
   std::optional<uint64_t> seed;       // none: drawn from the system
   std::vector<std::string> stop;      // generation ends before the first of these; none of its text is sent
@@ -107,12 +112,13 @@ struct Event {
   std::string reasoning;  // the same, with Request::chat, of a model that thinks first
   // With Request::tools: what became of calls, after `text`. Kinds kCallBegin, kCallArguments, kCallEnd.
   std::vector<text::OutputEvent> tool_calls;
-  std::vector<text::TokenId> tokens;   // sampled since the last event, an end token included
-  std::vector<TokenLogprob> logprobs;  // of `tokens` but an end token, with SamplingOptions::logprobs
-  std::optional<Finish> finish;        // set on the last event
-  std::string stop_string;  // with Finish::kStop: the one of SamplingOptions::stop, if one ended it
-  Usage usage;              // so far
-  std::string error;        // with Finish::kError
+  std::vector<text::TokenId> tokens;  // sampled since the last event, an end token included
+  std::vector<TokenLogprob>
+      logprobs;                  // of `tokens` but an end token: SamplingOptions::logprobs, end_logprobs
+  std::optional<Finish> finish;  // set on the last event
+  std::string stop_string;       // with Finish::kStop: the one of SamplingOptions::stop, if one ended it
+  Usage usage;                   // so far
+  std::string error;             // with Finish::kError
 };
 
 using RequestId = uint64_t;
@@ -150,7 +156,16 @@ class Engine {
  public:
   // Opens a Hugging Face directory or a GGUF file. Throws Error naming the file and what is wrong with it.
   static std::unique_ptr<Engine> open(const std::string& path, const EngineOptions& options);
+  // The same with weights in memory, which a trainer changes between requests: `directory` says config,
+  // tokenizer and chat format. Used where they lie: FP32 without a copy. No kv_directory.
+  static std::unique_ptr<Engine> open(const std::string& directory,
+                                      std::unique_ptr<const format::TensorSource> weights,
+                                      const EngineOptions& options);
   ~Engine();  // cancels what runs, then joins
+
+  // Of weights in memory: they have changed, and nothing that the KV cache holds counts any more. The
+  // weights may be written only while no request is waiting or running: Error{kBadInput} when one is.
+  void weights_changed();
 
   const ModelInfo& info() const;
   const std::shared_ptr<const text::Tokenizer>& tokenizer() const;

@@ -80,7 +80,7 @@ bool Generation::accept(text::TokenId token, double now) {
   Event event = std::exchange(forced_, {});
   event.tokens.push_back(token);
   const bool is_end = contains(context_.end_tokens, token);
-  if (auto logprob = sampler_.take_logprob(); logprob && !is_end) {
+  if (auto logprob = sampler_.take_logprob(); logprob && (!is_end || request_.sampling.end_logprobs)) {
     logprob->reasoning = parser_ && parser_->in_reasoning();
     event.logprobs.push_back(std::move(*logprob));
   }

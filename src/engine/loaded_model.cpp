@@ -38,6 +38,11 @@ std::shared_ptr<const LoadedModel> LoadedModel::load(std::shared_ptr<const forma
       new LoadedModel({config, adapted(std::move(source), config, adapter)}));
 }
 
+std::shared_ptr<const LoadedModel> LoadedModel::load(const model::ModelConfig& config,
+                                                     std::unique_ptr<const format::TensorSource> source) {
+  return std::shared_ptr<const LoadedModel>(new LoadedModel({config, std::move(source)}));
+}
+
 int64_t LoadedModel::active_parameter_count() const {
   return config().active_matmul_parameters() + config().hidden_size;
 }

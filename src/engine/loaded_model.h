@@ -18,6 +18,8 @@ class LoadedModel {
   static std::shared_ptr<const LoadedModel> load(const std::string& path, const std::string& adapter = "");
   static std::shared_ptr<const LoadedModel> load(std::shared_ptr<const format::GgufFile> file,
                                                  const std::string& adapter = "");
+  static std::shared_ptr<const LoadedModel> load(const model::ModelConfig& config,
+                                                 std::unique_ptr<const format::TensorSource> source);
 
   const model::ModelConfig& config() const { return weights_.config(); }
   const model::StoredWeights& weights() const { return weights_; }

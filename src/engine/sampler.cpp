@@ -97,6 +97,7 @@ void Sampler::fill_candidates(std::span<const float> logits) {
 
 text::TokenId Sampler::sample(std::span<const float> logits, std::span<const float> unmasked) {
   fill_candidates(logits);
+  log_total_.reset();
   text::TokenId id = 0;
   if (options_.temperature == 0) {
     id = std::max_element(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
@@ -107,16 +108,22 @@ text::TokenId Sampler::sample(std::span<const float> logits, std::span<const flo
   }
   seen_[static_cast<size_t>(id)] = true;
   if (!counts_.empty()) ++counts_[static_cast<size_t>(id)];
+  if (logits.data() != unmasked.data()) log_total_.reset();
   if (options_.logprobs) logprob_ = logprob_of(id, unmasked);
   return id;
 }
 
 TokenLogprob Sampler::logprob_of(text::TokenId id, std::span<const float> logits) const {
   logits = logits.first(seen_.size());
-  const float best = *std::max_element(logits.begin(), logits.end());
-  double total = 0;
-  for (const float logit : logits) total += std::exp(static_cast<double>(logit) - best);
-  const double log_total = best + std::log(total);
+  double log_total = 0;
+  if (log_total_) {
+    log_total = *log_total_;
+  } else {
+    const float best = *std::max_element(logits.begin(), logits.end());
+    double total = 0;
+    for (const float logit : logits) total += std::exp(static_cast<double>(logit) - best);
+    log_total = best + std::log(total);
+  }
   const auto logprob = [&](text::TokenId token) {
     return static_cast<float>(static_cast<double>(logits[static_cast<size_t>(token)]) - log_total);
   };
@@ -179,6 +186,7 @@ text::TokenId Sampler::draw() {
     weights_.push_back(w);
     total += w;
   }
+  if (weights_are_probabilities()) log_total_ = best + std::log(total);
   double left = random_.uniform() * total;
   for (size_t i = 0; i < kept; ++i) {
     left -= weights_[i];

@@ -50,6 +50,12 @@ class Sampler {
     float logit;
     text::TokenId id;
   };
+  // Whether the candidates' weights are the model's own distribution, so that its sum need not be taken
+  // again.
+  bool weights_are_probabilities() const {
+    return options_.temperature == 1 && options_.top_k == 0 && options_.top_p == 1 && options_.min_p == 0 &&
+           options_.repetition_penalty == 1 && biases_.empty() && counts_.empty();
+  }
   void fill_candidates(std::span<const float> logits);
   text::TokenId draw();
   TokenLogprob logprob_of(text::TokenId id, std::span<const float> logits) const;
@@ -60,6 +66,7 @@ class Sampler {
   std::vector<float> biases_;  // [token_count], or empty: none
   std::vector<int> counts_;    // [token_count] in the answer, or empty: no penalties
   std::optional<TokenLogprob> logprob_;
+  std::optional<double> log_total_;    // ln of the sum of exp(logit), where draw() has it
   std::vector<Candidate> candidates_;  // scratch, [<= token_count]
   std::vector<double> weights_;        // scratch, likewise
 };

@@ -32,6 +32,10 @@ class StoredWeights::Loader {
  private:
   static constexpr std::string_view kArea = "model";
 
+  static bool is_aligned(const float* data) {
+    return reinterpret_cast<uintptr_t>(data) % alignof(float) == 0;
+  }
+
   std::optional<StoredTensor> find(const std::string& name, const Shape& shape) {
     auto tensor = format::find_tensor(source_, name, shape, kArea);
     if (tensor) count(name, *tensor);
@@ -55,19 +59,23 @@ class StoredWeights::Loader {
 
   StoredVector vector(const std::string& name, int64_t size) {
     const StoredTensor tensor = get(name, {size});
-    auto& values = m_.vectors_.emplace_back(static_cast<size_t>(size));
     if (tensor.format->block_elements != 1 || tensor.format->block_scaled) {
       throw_error(ErrorCode::kBadInput, "[model] {}: tensor {}: a vector stored as {}", source_.path(), name,
                   tensor.format->name);
     }
-    tensor.format->to_float(tensor.bytes.data(), size, values.data());
-    for (size_t i = 0; i < values.size(); ++i) {
-      if (!std::isfinite(values[i])) {
+    StoredVector values{reinterpret_cast<const float*>(tensor.bytes.data()), size};
+    if (tensor.format->type != quant::WeightType::kF32 || !is_aligned(values.data)) {
+      auto& copy = m_.vectors_.emplace_back(static_cast<size_t>(size));
+      tensor.format->to_float(tensor.bytes.data(), size, copy.data());
+      values.data = copy.data();
+    }
+    for (int64_t i = 0; i < size; ++i) {
+      if (!std::isfinite(values.data[i])) {
         throw_error(ErrorCode::kBadInput, "[model] {}: tensor {}: value {} is {}, not a finite number",
-                    source_.path(), name, i, values[i]);
+                    source_.path(), name, i, values.data[i]);
       }
     }
-    return {values.data(), size};
+    return values;
   }
 
   StoredMla mla(const std::string& prefix) {

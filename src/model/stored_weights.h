@@ -1,5 +1,6 @@
 // The weights of a model for inference: matrices as the checkpoint stores them (memory-mapped, any registered
-// format), vectors as FP32. Training has its own, with gradients: weights.h.
+// format), vectors as FP32, copied only where they are stored otherwise: weights that a trainer changes in
+// its own FP32 memory change here. Training has its own, with gradients: weights.h.
 #pragma once
 
 #include <cstdint>
@@ -102,7 +103,7 @@ class StoredWeights {
   class Loader;
   ModelConfig config_;
   std::unique_ptr<const format::TensorSource> source_;
-  std::deque<std::vector<float>> vectors_;  // what StoredVector points to
+  std::deque<std::vector<float>> vectors_;  // what StoredVector points to, where that is a copy
   int64_t parameter_count_ = 0;
 };
 

@@ -75,14 +75,22 @@ PageId PrefixCache::take(Entry& entry) {
 PageId PrefixCache::allocate() {
   if (const PageId page = pool_.allocate(); page != kNoPage) return page;
   if (idle_.empty()) return kNoPage;
+  drop_oldest();
+  ++evicted_total_;
+  return pool_.allocate();
+}
+
+void PrefixCache::forget_idle() {
+  while (!idle_.empty()) drop_oldest();
+}
+
+void PrefixCache::drop_oldest() {
   const auto it = entries_.find(idle_.front());
   const PageId page = it->second.page;
   key_of_[static_cast<size_t>(page)] = nullptr;
   idle_.pop_front();
   entries_.erase(it);
-  ++evicted_total_;
   pool_.release(page);
-  return pool_.allocate();
 }
 
 // The cache's own reference is the last one.

@@ -38,6 +38,7 @@ class PrefixCache {
   // An empty page with one reference; makes room by dropping an unused one. kNoPage: all are in use.
   PageId allocate();
   void release(PageId page);
+  void forget_idle();  // drops every page that no sequence uses
 
   // A full page that the caller has computed, with its reference: it can be found from now on, and goes to
   // tier 2. When the cache has one of this key already, that one (equal bit for bit) takes the page's place.
@@ -82,6 +83,7 @@ class PrefixCache {
   Entry& add(const PageKey& key, PageId page);
   void write(const Full& full, PageId page);
   void write_again();
+  void drop_oldest();
   void rest(Entry& entry, const PageKey& key);  // nobody uses the page now
 
   PagePool& pool_;

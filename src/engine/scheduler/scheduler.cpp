@@ -321,4 +321,17 @@ void Scheduler::run_between_steps(const std::function<void()>& task) {
   }
 }
 
+void Scheduler::forget_pages(const Fingerprint& fingerprint) {
+  Impl& impl = *impl_;
+  run_between_steps([&] {
+    if (!impl.running.empty() || !impl.waiting.empty()) {
+      throw_error(ErrorCode::kBadInput, "[engine] the weights changed while {} requests are under way",
+                  impl.running.size() + impl.waiting.size());
+    }
+    impl.options.fingerprint = fingerprint;
+    impl.keeper.forget(fingerprint);
+    impl.cache.forget_idle();
+  });
+}
+
 }  // namespace hadal::engine

@@ -41,6 +41,9 @@ class Scheduler {
   // Runs `task` on the model's thread between two steps and waits for it. Throws Error{kResource} when the
   // scheduler stops first, and what the task throws.
   void run_between_steps(const std::function<void()>& task);
+  // From now on pages have this fingerprint: none of before is used again. Throws Error{kBadInput} when a
+  // request is waiting or running.
+  void forget_pages(const Fingerprint& fingerprint);
   EngineMetrics metrics() const;
 
  private:

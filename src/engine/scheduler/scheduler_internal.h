@@ -40,7 +40,7 @@ struct Scheduler::Impl {
   EngineMetrics published;
   // ---------------------------------------------------------------------------------------------------------
   const GenerationContext& context;
-  const SchedulerOptions options;
+  SchedulerOptions options;  // the fingerprint may change: forget_pages
   KvLayout layout;
   PagePool pool;
   std::unique_ptr<PageStore> store;

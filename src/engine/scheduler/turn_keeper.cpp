@@ -24,6 +24,12 @@ void TurnKeeper::pause() {
   if (current_) current_->drop_pages();
 }
 
+void TurnKeeper::forget(const Fingerprint& fingerprint) {
+  turns_.clear();
+  current_.reset();
+  fingerprint_ = fingerprint;
+}
+
 // Makes the oldest turn, or the one that was paused, the current one. False: it has no full page to compute.
 bool TurnKeeper::start() {
   if (!current_) {

@@ -23,6 +23,8 @@ class TurnKeeper {
   int64_t work(BatchStep& step, double now);
   // Others need the model and the memory: pages that are full stay in the cache, and work goes on from them.
   void pause();
+  // Drops all that is prepared: the model is another one now.
+  void forget(const Fingerprint& fingerprint);
   // False: it waits for pages from disk.
   bool is_loading() const { return current_ && current_->load; }
 
