@@ -86,6 +86,7 @@ void add_bench(CLI::App& app) {
   add_bench_train(*bench);
   add_bench_model(*bench);
   add_bench_serve(*bench);
+  add_bench_rollout(*bench);
 }
 
 }  // namespace hadal::cli

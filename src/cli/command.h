@@ -15,9 +15,13 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
 
 // The commands, one line each.
 void add_data(CLI::App& app);
+void add_data_worked(CLI::App& data);  // a subcommand of `data`
 void add_tokenizer(CLI::App& app);
 void add_pretrain(CLI::App& app);
 void add_sft(CLI::App& app);
+void add_grpo(CLI::App& app);
+void add_distill(CLI::App& app);
+void add_r1(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
@@ -37,6 +41,7 @@ void add_eval_card(CLI::App& eval);
 void add_bench_train(CLI::App& bench);
 void add_bench_model(CLI::App& bench);
 void add_bench_serve(CLI::App& bench);
+void add_bench_rollout(CLI::App& bench);
 
 // --threads N, 0 (the default) meaning every processor that this process may use.
 void add_threads_option(CLI::App& command, int& threads);

@@ -32,6 +32,7 @@ void add_data(CLI::App& app) {
       ->allow_extra_args(false);
   build->add_option("--threads", options->threads, "threads for tokenizing")->check(CLI::Range(1, 256));
   build->add_flag("--offline", options->offline, "fetch nothing: the cache must hold every package");
+  add_data_worked(*data);
   build->callback([options] {
     train::corpus::DataRecipe recipe = train::corpus::load_data_recipe(options->recipe, options->overrides);
     if (!options->out.empty()) recipe.output = options->out;

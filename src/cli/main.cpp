@@ -14,8 +14,9 @@ using namespace hadal;
 
 // One row a command; the order is that of --help.
 const std::vector<void (*)(CLI::App&)> kCommands = {
-    cli::add_data,    cli::add_tokenizer, cli::add_pretrain, cli::add_sft,   cli::add_eval, cli::add_generate,
-    cli::add_chat,    cli::add_serve,     cli::add_logits,   cli::add_grads, cli::add_pull, cli::add_inspect,
+    cli::add_data,    cli::add_tokenizer, cli::add_pretrain, cli::add_sft,      cli::add_grpo,
+    cli::add_distill, cli::add_r1,        cli::add_eval,     cli::add_generate, cli::add_chat,
+    cli::add_serve,   cli::add_logits,    cli::add_grads,    cli::add_pull,     cli::add_inspect,
     cli::add_convert, cli::add_synth,     cli::add_cache,    cli::add_bench,
 };
 

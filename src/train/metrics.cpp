@@ -35,7 +35,7 @@ MetricsLog::MetricsLog(const std::string& path, int64_t step) : path_(path) {
   std::string kept;
   if (base::file_exists(path)) {
     const std::string text = base::read_file(path);
-    int64_t last = 0;
+    int64_t last = -1;
     for_each_line(text, [&](std::string_view line, const base::Json& json) {
       const auto at = json["step"].get<int64_t>();
       if (at > step || at <= last) {

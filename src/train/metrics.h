@@ -11,7 +11,7 @@ namespace hadal::train {
 
 class MetricsLog {
  public:
-  // Opens `path` to go on after `step`: keeps the whole lines of steps 1..step and drops everything after
+  // Opens `path` to go on after `step`: keeps the whole lines of steps 0..step and drops everything after
   // (steps that were lost with a kill, a half-written last line). Throws Error{kIo}.
   MetricsLog(const std::string& path, int64_t step);
   ~MetricsLog();

@@ -108,6 +108,27 @@ void replace(std::string& text, std::string_view from, std::string_view to) {
   text.replace(at, from.size(), to);
 }
 
+// The charts and figures of a layout, and the curves that they need.
+void add_layout(const ReportLayout& layout, const std::vector<Json>& metrics, Json& data) {
+  if (layout.charts.empty()) return;
+  Json& charts = data["charts"] = Json::array();
+  for (const ReportChart& chart : layout.charts) {
+    Json lines = Json::array();
+    for (const ReportLine& line : chart.lines) {
+      lines.push_back({{"key", line.key}, {"name", line.name}});
+      if (!data["curves"].contains(line.key))
+        data["curves"][line.key] = series(metrics, line.key.c_str(), kCurvePoints);
+    }
+    charts.push_back({{"title", chart.title}, {"lines", lines}, {"zero", chart.from_zero}});
+  }
+  Json& figures = data["figures"] = Json::array();
+  for (const ReportFigure& figure : layout.figures) {
+    if (!data["curves"].contains(figure.key))
+      data["curves"][figure.key] = series(metrics, figure.key.c_str(), kCurvePoints);
+    figures.push_back({{"label", figure.label}, {"key", figure.key}, {"percent", figure.percent}});
+  }
+}
+
 }  // namespace
 
 Json report_data(const std::vector<Json>& metrics, int points) {
@@ -121,8 +142,12 @@ Json report_data(const std::vector<Json>& metrics, int points) {
           {"last", metrics.empty() ? Json::object() : metrics.back()}};
 }
 
-void write_report(const std::string& run) {
-  Json data = report_data(read_metrics(run + "/metrics.jsonl"), kCurvePoints);
+void write_report(const std::string& run) { write_report(run, {}); }
+
+void write_report(const std::string& run, const ReportLayout& layout) {
+  const std::vector<Json> metrics = read_metrics(run + "/metrics.jsonl");
+  Json data = report_data(metrics, kCurvePoints);
+  add_layout(layout, metrics, data);
   data["summary"] = read_if_there(run + "/summary.json");
   data["ledger"] = read_if_there(run + "/ledger.json");
   const std::string recipe = run + "/recipe.toml";

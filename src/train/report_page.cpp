@@ -105,9 +105,13 @@ const figure = (label, value) => {
 };
 const tail = key => { const y = (data.curves[key] || {}).y || []; return y.length ? y[y.length - 1] : undefined; };
 const validation = summary.val_bpb !== undefined ? summary.val_bpb : tail("val_bpb");
+for (const f of data.figures || []) {
+  const value = tail(f.key);
+  figure(f.label, value === undefined ? undefined : f.percent ? (100 * value).toFixed(1) + " %" : short(value));
+}
 figure("Validation bits per byte", validation === undefined ? undefined : validation.toFixed(4));
 figure("Same, dialogues", summary.val_dialogues_bpb === undefined ? undefined : summary.val_dialogues_bpb.toFixed(4));
-figure("Training loss (nats)", last.loss === undefined || last.loss === null ? undefined : last.loss.toFixed(4));
+figure("Training loss (nats)", data.charts || last.loss === undefined || last.loss === null ? undefined : last.loss.toFixed(4));
 figure("Parameters", summary.parameters && short(summary.parameters));
 figure("Multiplied per token", summary.active_matmul_parameters && short(summary.active_matmul_parameters));
 figure("Tokens per second", tail("tokens_per_s") && short(tail("tokens_per_s")));
@@ -180,6 +184,11 @@ function chart(title, lines, zero) {
   svg.addEventListener("pointerleave", () => { rule.setAttribute("visibility", "hidden"); read.textContent = ""; });
 }
 const a = "var(--a)", b = "var(--b)";
+if (data.charts) {
+  for (const c of data.charts)
+    chart(c.title, c.lines.map((l, i) => ({ ...l, color: i ? b : a })), c.zero);
+} else pretraining();
+function pretraining() {
 chart("Loss (nats per token)", [{ key: "loss", name: "training", color: a }, { key: "val_loss", name: "validation", color: b }]);
 chart("Bits per byte", [{ key: "bpb", name: "training", color: a }, { key: "val_bpb", name: "validation", color: b }]);
 chart("MTP loss (nats per token)", [{ key: "mtp_loss", name: "second token", color: a }]);
@@ -189,6 +198,7 @@ chart("MaxVio: (max − mean) / mean load", [{ key: "max_vio", name: "batch", co
   { key: "val_max_vio", name: "validation", color: b }], true);
 chart("Throughput (tokens per second)", [{ key: "tokens_per_s", name: "tokens/s", color: a }], true);
 chart("MFU (share of the measured FMA peak)", [{ key: "mfu", name: "MFU", color: a }], true);
+}
 
 // ---- expert load ----
 const layers = data.heat.layers;

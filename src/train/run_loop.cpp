@@ -47,7 +47,7 @@ class Loop {
     stage_.build();
     if (options_.resume) restore(checkpoints);
 
-    metrics_.emplace(options_.run + "/metrics.jsonl", state_.step);
+    metrics_.emplace(options_.run + "/metrics.jsonl", state_.step > 0 ? state_.step : -1);
     cost_.emplace(options_.run + "/ledger.json", plan_.stage, state_.step, metrics_->dropped_steps());
     cost_->write("running");
     state_.dataset_checksum = plan_.data_checksum;
@@ -57,7 +57,7 @@ class Loop {
     try {
       const Outcome outcome = loop();
       cost_->write(outcome == Outcome::kFinished ? "finished" : "stopped");
-      write_report(options_.run);
+      write_report(options_.run, stage_.report());
       return outcome;
     } catch (...) {
       progress_.finish();
@@ -108,12 +108,18 @@ class Loop {
 
   Outcome loop() {
     const StopSignal stop;
+    if (state_.step == 0) {
+      Json line;
+      timed_overhead([&] { line = stage_.first_line(pool_); });
+      if (!line.is_null()) metrics_->append(line);
+    }
     while (state_.step < plan_.steps) {
       metrics_->append(train_step());
       const int64_t step = state_.step;
       const bool leave = stop.received() != 0 && step < plan_.steps;
       if (leave || step == plan_.steps || step % plan_.checkpoint_every == 0) save();
-      if (step % plan_.report_every == 0) timed_overhead([&] { write_report(options_.run); });
+      if (step % plan_.report_every == 0)
+        timed_overhead([&] { write_report(options_.run, stage_.report()); });
       if (leave) {
         progress_.finish();
         spdlog::info("signal {}: saved step {} of {}; continue with --resume", stop.received(), step,
@@ -148,8 +154,9 @@ class Loop {
     timed_overhead([&] { validation = stage_.after_step(step, line, pool_); });
     // An average over about 20 steps, so that the estimate does not jump.
     mean_seconds_ = mean_seconds_ == 0 ? seconds : 0.95 * mean_seconds_ + 0.05 * seconds;
-    progress_.update({step, plan_.steps, result.loss, result.bpb, validation, tokens_per_s, mfu,
-                      mean_seconds_ * static_cast<double>(plan_.steps - step)});
+    if (plan_.progress_line)
+      progress_.update({step, plan_.steps, result.loss, result.bpb, validation, tokens_per_s, mfu,
+                        mean_seconds_ * static_cast<double>(plan_.steps - step)});
     return line;
   }
 
@@ -167,6 +174,7 @@ class Loop {
             good.empty() ? std::string("there is no earlier checkpoint") : good.front() + " is still good");
       }
       prune_checkpoints(options_.run, state_.step, plan_.checkpoints_kept);
+      stage_.after_save(state_.step);
     });
     cost_->write("running");
   }

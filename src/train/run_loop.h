@@ -22,6 +22,7 @@
 #include "train/batches.h"
 #include "train/optimizer.h"
 #include "train/progress.h"
+#include "train/report.h"
 
 namespace hadal::train {
 
@@ -46,6 +47,7 @@ struct LoopPlan {
   int64_t report_every = 50;
   std::string data;  // its name in messages
   uint64_t data_checksum = 0;
+  bool progress_line = true;  // false: the stage tells itself how it goes
 };
 
 struct StepResult {
@@ -80,6 +82,12 @@ class TrainingStage {
   // Writes the model, servable, into a directory that exists.
   virtual void write_model(const std::string& directory) = 0;
   virtual base::Json summary(base::ThreadPool& pool) = 0;  // at the end, for summary.json
+
+  // For stages that want more: a line of metrics for "step" 0, before anything is learnt (null: none); what
+  // report.html draws; what is to be done when a checkpoint of `step` lies on the disk.
+  virtual base::Json first_line(base::ThreadPool& /*pool*/) { return {}; }
+  virtual ReportLayout report() const { return {}; }
+  virtual void after_save(int64_t /*step*/) {}
 };
 
 // Throws Error{kInternal} that says what to do when a step's loss or gradient norm is not finite.

@@ -26,16 +26,15 @@ Problem problem_of(int64_t a, int64_t b, char sign, int64_t value) {
   return out;
 }
 
-// 34+57: "4+7=11 3+5+1=9", from the ones up, with what is carried.
+// 34+57: "4+7+0=11 3+5+1=09", from the ones up: two digits and what is carried, and their sum in two digits.
+// Every column is as wide as the next, so that a tiny model finds its digits by their places.
 std::string column_sums(int64_t a, int64_t b) {
   std::string out;
   int64_t carry = 0;
   do {
     const int64_t sum = a % 10 + b % 10 + carry;
     if (!out.empty()) out += ' ';
-    out += fmt::format("{}+{}", a % 10, b % 10);
-    if (carry > 0) out += "+1";
-    out += fmt::format("={}", sum);
+    out += fmt::format("{}+{}+{}={:02}", a % 10, b % 10, carry, sum);
     carry = sum / 10;
     a /= 10;
     b /= 10;

@@ -24,7 +24,9 @@ struct PromptTemplate {
 
 // "r1": the dialogue of the R1 papers' table 1, for base models that read English. "short": Problem::brief
 // and a line break, for tiny models; the completion is <think>...</think><answer>...</answer> as well.
-// "direct": brief and "=", the answer is the line's rest. "chat": the question as a user's message.
+// "direct": brief and "=", the answer is the line's rest.
+// "brief": brief as a user's message, for tiny models with turns, completed as "short" is. "chat": the
+// question as a user's message.
 std::span<const PromptTemplate> prompt_templates();
 
 // Throws Error{kBadInput} that lists the names.

@@ -1,0 +1,36 @@
+// pass@1 on held-out questions while a run goes on: the same questions and seeds every time.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "eval/tasks/task.h"
+#include "posttrain/rollout/rollout.h"
+
+namespace hadal::posttrain {
+
+struct HeldOutOptions {
+  int problems = 256;
+  int answers = 1;  // of each
+  int max_tokens = 96;
+};
+
+class HeldOut {
+ public:
+  HeldOut(const eval::Task& task, const eval::PromptTemplate& how, const HeldOutOptions& options,
+          Rollout& rollout);
+
+  // Sets val_pass1 (share of right answers at temperature 1), val_format (well formed) and val_length
+  // (tokens) of a line of metrics, and writes samples/step-N.txt of the run.
+  void measure(base::Json& line, const std::string& run);
+
+ private:
+  const HeldOutOptions options_;
+  const eval::PromptTemplate& template_;
+  Rollout& rollout_;
+  std::vector<eval::Problem> problems_;
+  std::vector<std::vector<text::TokenId>> prompts_;
+};
+
+}  // namespace hadal::posttrain

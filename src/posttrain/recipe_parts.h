@@ -1,0 +1,32 @@
+// What the recipes of post-training have in common.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/toml_reader.h"
+#include "train/recipe_parts.h"
+
+namespace hadal::posttrain {
+
+using train::kMany;
+
+// `low` and `high` are allowed themselves.
+template <typename T>
+void read_int(const base::TomlTable& table, const char* key, T& value, int64_t low, int64_t high) {
+  value = static_cast<T>(train::integer(table, key, static_cast<int64_t>(value), low, high));
+}
+template <typename T>
+void read_number(const base::TomlTable& table, const char* key, T& value, double low, double high) {
+  value = static_cast<T>(train::number(table, key, value, low, high));
+}
+
+// [optimizer] and [schedule]: AdamW without decay, and a constant rate after a warm-up, unless they say more.
+void read_learning(const base::TomlTable& root, train::OptimizerOptions& optimizer,
+                   train::Schedule& schedule);
+
+// [eval] every_steps, problems, answers, report_every_steps.
+void read_eval(const base::TomlTable& root, int64_t& every_steps, int& problems, int& answers,
+               int64_t& report_every_steps);
+
+}  // namespace hadal::posttrain

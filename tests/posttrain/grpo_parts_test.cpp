@@ -1,0 +1,79 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "posttrain/grpo/advantage.h"
+#include "posttrain/grpo/packed_answers.h"
+
+namespace hadal::posttrain {
+namespace {
+
+TEST(Advantage, HasMeanZeroAndSpreadOne) {
+  const std::vector<double> rewards = {1, 0, 0, 1.2, 0, 0, 0, 0.2};
+  const auto advantages = group_advantages(rewards, true);
+  double sum = 0, squares = 0;
+  for (const double a : advantages) sum += a, squares += a * a;
+  EXPECT_NEAR(sum, 0, 1e-12);
+  EXPECT_NEAR(squares / 8, 1, 1e-12);
+  const auto plain = group_advantages(rewards, false);
+  EXPECT_NEAR(plain[0], 1 - 0.3, 1e-12);
+  EXPECT_NEAR(plain[1], -0.3, 1e-12);
+}
+
+TEST(Advantage, AGroupOfEqualsHasNoSignal) {
+  for (const double reward : {0.0, 1.0, 0.1}) {
+    const std::vector<double> equal(5, reward);
+    EXPECT_FALSE(has_signal(equal));
+    EXPECT_EQ(group_advantages(equal, true), std::vector<double>(5, 0.0));
+  }
+}
+
+TEST(Advantage, WeightsOfTokensByEachAverage) {
+  const std::vector<int64_t> lengths = {2, 6};
+  EXPECT_EQ(token_weights(lengths, Average::kSequence, 0), (std::vector<double>{1.0 / 4, 1.0 / 12}));
+  EXPECT_EQ(token_weights(lengths, Average::kToken, 0), (std::vector<double>{1.0 / 8, 1.0 / 8}));
+  EXPECT_EQ(token_weights(lengths, Average::kConstant, 10), (std::vector<double>{1.0 / 20, 1.0 / 20}));
+  EXPECT_THROW(parse_average("mean"), Error);
+}
+
+TEST(PackedAnswers, EveryTokenIsPredictedOnceFromItsOwnQuestion) {
+  std::vector<std::vector<text::TokenId>> prompts;
+  std::vector<Answer> answers(9);
+  for (int i = 0; i < 9; ++i) {
+    prompts.emplace_back(static_cast<size_t>(1 + i % 4), 100 + i);
+    answers[static_cast<size_t>(i)].tokens.resize(static_cast<size_t>(1 + 5 * i % 13));
+    std::iota(answers[static_cast<size_t>(i)].tokens.begin(), answers[static_cast<size_t>(i)].tokens.end(),
+              20 * i);
+  }
+  std::vector<Trajectory> all;
+  for (size_t i = 0; i < 9; ++i) all.push_back({prompts[i], &answers[i]});
+  std::vector<int> seen(9);
+  for (const PackedAnswers& packed : pack_answers(all, 20, 40)) {
+    const int64_t length = packed.batch.length;
+    EXPECT_EQ(length, 19);
+    EXPECT_LE(packed.batch.rows, 2);
+    int64_t targets = 0;
+    for (size_t i = 0; i < packed.trajectories.size(); ++i) {
+      const size_t which = packed.trajectories[i];
+      ++seen[which];
+      const int64_t row = packed.first[i] / length, column = packed.first[i] % length;
+      const auto prompt = static_cast<int64_t>(prompts[which].size());
+      for (size_t t = 0; t < answers[which].tokens.size(); ++t, ++targets) {
+        const auto place = static_cast<size_t>(packed.first[i]) + t;
+        EXPECT_EQ(packed.targets[place], answers[which].tokens[t]);
+        // The place sees its own question alone.
+        EXPECT_EQ(packed.batch.document_start[place], column - prompt + 1);
+        const size_t input = static_cast<size_t>(row * (length + 1) + column) + t;
+        EXPECT_EQ(packed.batch.tokens[input], t == 0 ? prompts[which].back() : answers[which].tokens[t - 1]);
+      }
+    }
+    EXPECT_EQ(std::count_if(packed.targets.begin(), packed.targets.end(), [](int32_t t) { return t >= 0; }),
+              targets);
+  }
+  EXPECT_EQ(seen, std::vector<int>(9, 1));
+}
+
+}  // namespace
+}  // namespace hadal::posttrain
