@@ -18,6 +18,12 @@ function limitsOf(key: Key): string {
   return parts.length > 0 ? parts.join(' · ') : 'none';
 }
 
+const todayOf = (key: Key): HTMLElement => make('div', {},
+  `${count(key.today.requests)} requests`, make('br'), make('small', {}, `${count(key.today.tokens)} tokens`));
+
+const usedOf = (key: Key): string =>
+  key.running > 0 ? `now: ${key.running} running` : key.last_used_at === null ? 'never' : when(key.last_used_at);
+
 function nameOf(key: Key): HTMLElement {
   const marks = [key.revoked ? 'revoked' : '', key.admin ? 'admin' : '', key.consent ? 'feedback' : '', key.postpaid ? 'postpaid' : '']
     .filter((mark) => mark !== '').map((mark) => make('span', { class: `mark-${mark} tag` }, mark));
@@ -34,13 +40,11 @@ export class KeysView {
       make('div', { class: 'heading' }, make('h2', {}, 'Keys'), create),
       table('Keys', [
         { title: 'Name', cell: nameOf },
-        { title: 'Limits', cell: limitsOf },
+        { title: 'Limits', cell: (key) => make('div', { class: 'limits' }, limitsOf(key)) },
         { title: `Balance, ${currency}`, cell: (key) => money(key.balance.total), number: true },
-        { title: 'Requests today', cell: (key) => count(key.today.requests), number: true },
-        { title: 'Tokens today', cell: (key) => count(key.today.tokens), number: true },
+        { title: 'Today', cell: todayOf, number: true },
         { title: `Cost today, ${currency}`, cell: (key) => money(key.today.cost), number: true },
-        { title: 'Running', cell: (key) => String(key.running), number: true },
-        { title: 'Last used', cell: (key) => (key.last_used_at === null ? 'never' : when(key.last_used_at)) },
+        { title: 'Last used', cell: usedOf },
         { title: '', cell: (key) => this.actions(key, currency) },
       ], [...keys].sort((a, b) => Number(a.revoked) - Number(b.revoked)), 'There are no keys yet.', (key) => (key.revoked ? 'revoked' : '')),
     );
