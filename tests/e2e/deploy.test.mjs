@@ -69,13 +69,11 @@ test('the alerts ask for what /metrics has', () => {
 
 test('the unit and the container start the program with flags that it has', async () => {
   const help = (await run('serve', '--help')).stdout;
-  const text = `${file('hadal.service')}\n${file('hadal.env')}\n${file('Dockerfile').split('ENTRYPOINT')[1]}`;
+  const text = `${file('hadal.service')}\n${file('hadal.env')}\n${file('Dockerfile').split('ENTRYPOINT')[1]}`.replace(/^#.*$/gm, '');
   const flags = [...text.matchAll(/(?<=[\s"=])--[a-z][a-z-]*/g)].map((match) => match[0]).filter((flag) => flag !== '--help');
   for (const flag of ['--model', '--host', '--port', '--kv-dir', '--kv-disk', '--drain-seconds']) assert.ok(flags.includes(flag), flag);
   for (const flag of flags) assert.ok(new RegExp(`^ *${flag}[ ,]`, 'm').test(help), `hadal serve has no ${flag}`);
-  for (const name of file('hadal.service').matchAll(/\$\{(\w+)\}|\$(\w+)/g)) {
-    assert.match(file('hadal.env'), new RegExp(`^${name[1] ?? name[2]}=`, 'm'));
-  }
+  for (const [, name] of file('hadal.service').matchAll(/\$\{?(HADAL_\w+)/g)) assert.match(file('hadal.env'), new RegExp(`^${name}=`, 'm'));
 });
 
 test('systemd takes the unit', { skip: !existsSync('/usr/bin/systemd-analyze') && 'systemd-analyze is not installed' }, () => {
