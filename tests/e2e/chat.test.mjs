@@ -154,7 +154,7 @@ test('conversations are kept in the browser: opened, renamed, deleted', async ()
   await ask('More about fish'); // what was used last comes first
   assert.deepEqual(await rows.locator('.title').allInnerTexts(), ['Fish <b>', 'The second question']);
   await page.getByRole('button', { name: 'Delete “The second question”' }).click();
-  await page.getByRole('button', { name: 'Keep' }).click();
+  await page.getByRole('button', { name: 'Keep', exact: true }).click();
   assert.equal(await rows.count(), 2);
   await page.getByRole('button', { name: 'Delete “The second question”' }).click();
   await page.getByRole('button', { name: 'Delete', exact: true }).click();

@@ -16,7 +16,7 @@ export class Feedback {
   async learn(key: string): Promise<void> {
     try {
       const { consent } = await callJson<{ consent: boolean }>('/user/consent', { key });
-      this.consent = consent ? 'stored' : 'not stored';
+      this.consent = consent ? 'stored' : key === '' ? 'none' : 'not stored'; // without a key there is no owner to ask
     } catch {
       this.consent = 'none';
     }
