@@ -1,0 +1,102 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "posttrain/base_corpus.h"
+#include "posttrain/distill/trainer.h"
+#include "posttrain/pipeline.h"
+#include "support/temporary_folder.h"
+#include "train/export_model.h"
+#include "train/metrics.h"
+#include "train/recipe.h"
+#include "train/tiny_run.h"
+
+namespace hadal::posttrain {
+namespace {
+
+// A teacher and a student with other random weights.
+class DistillTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    BaseCorpusRecipe corpus;
+    corpus.output = folder_ / "data";
+    corpus.task = "sums:2";
+    corpus.documents = 200;
+    build_base_corpus(corpus);
+    const std::string tokenizer = corpus.output + "/tokenizer.json";
+    const int32_t ids = text::Tokenizer::load(tokenizer)->vocab_size();
+    for (const auto& [name, seed] : {std::pair{"teacher", 1}, {"student", 2}}) {
+      const train::Recipe recipe = train::parse_recipe(test::tiny_recipe(corpus.output), "tiny.toml",
+                                                       {fmt::format("model.vocab_size={}", ids)});
+      std::filesystem::create_directories(folder_ / name);
+      train::export_model(folder_ / name,
+                          *model::Transformer::create(recipe.model, static_cast<uint64_t>(seed), 0.3),
+                          {.tokenizer = tokenizer, .bf16 = false});
+    }
+  }
+
+  std::string toml() const {
+    return "seed = 1\n[model]\nteacher = \"" + (folder_ / "teacher") + "\"\nstudent = \"" +
+           (folder_ / "student") +
+           "\"\n[task]\nname = \"sums:2\"\n[samples]\nprompts = 4\nanswers = 2\nmax_tokens = 10\n"
+           "[optimizer]\nlr = 5e-3\n[schedule]\nsteps = 24\n[eval]\nevery_steps = 0\nproblems = 2\n";
+  }
+  std::pair<double, double> losses(const std::vector<std::string>& set) {
+    const std::string run = folder_ / ("run" + std::to_string(runs_++));
+    train::TrainerOptions options;
+    options.run = run;
+    options.progress = train::ProgressLine::Mode::kQuiet;
+    EXPECT_EQ(run_distill(parse_distill_recipe(toml(), "distill.toml", set), options),
+              train::Outcome::kFinished);
+    const auto lines = train::read_metrics(run + "/metrics.jsonl");
+    return {lines.at(1)["loss"].get<double>(), lines.back()["loss"].get<double>()};
+  }
+
+  test::TemporaryFolder folder_;
+  int runs_ = 0;
+};
+
+TEST_F(DistillTest, EveryLossFalls) {
+  for (const std::vector<std::string>& set : {std::vector<std::string>{"samples.verified=false"},
+                                              {"samples.verified=false", "distill.loss=forward_kl"},
+                                              {"samples.from=student", "distill.loss=reverse_kl"}}) {
+    const auto [first, last] = losses(set);
+    EXPECT_LT(last, 0.95 * first) << set.back();
+  }
+}
+
+TEST_F(DistillTest, WrongRecipesAreRefused) {
+  for (const char* set : {"samples.from=nobody", "distill.loss=hope", "samples.prompts=0", "task.nam=x"})
+    EXPECT_THROW(parse_distill_recipe(toml(), "distill.toml", {set}), Error) << set;
+  EXPECT_THROW(
+      parse_distill_recipe(toml(), "distill.toml", {"samples.from=student", "samples.verified=false"}),
+      Error);
+}
+
+TEST_F(DistillTest, APipelineGoesThroughItsStagesOnceAndReadsAllRecipesFirst) {
+  test::spill(folder_ / "distill.toml", toml());
+  const std::string stage = "kind = \"distill\"\nrecipe = \"" + (folder_ / "distill.toml") + "\"\n";
+  const std::string first =
+      "[[stage]]\nname = \"one\"\n" + stage + "set = [\"samples.verified=false\", \"schedule.steps=2\"]\n";
+  test::spill(
+      folder_ / "two.toml",
+      first + "[[stage]]\nname = \"two\"\n" + stage +
+          "set = [\"samples.verified=false\", \"schedule.steps=2\", \"model.student={run}/one/model\"]\n");
+  test::spill(folder_ / "bad.toml",
+              first + "[[stage]]\nname = \"two\"\n" + stage + "set = [\"distill.los=x\"]\n");
+  EXPECT_THROW(load_pipeline(folder_ / "bad.toml", folder_ / "run"), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+  train::TrainerOptions options;
+  options.run = folder_ / "run";
+  options.progress = train::ProgressLine::Mode::kQuiet;
+  const auto stages = load_pipeline(folder_ / "two.toml", options.run);
+  EXPECT_EQ(run_pipeline(stages, options), train::Outcome::kFinished);
+  const auto written = std::filesystem::last_write_time(folder_ / "run/one/summary.json");
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "run/two/model/config.json"));
+  EXPECT_EQ(run_pipeline(stages, options), train::Outcome::kFinished);
+  EXPECT_EQ(std::filesystem::last_write_time(folder_ / "run/one/summary.json"), written);
+}
+
+}  // namespace
+}  // namespace hadal::posttrain
