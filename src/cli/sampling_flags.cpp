@@ -33,18 +33,20 @@ void add_sampling_flags(CLI::App& command, SamplingFlags& flags) {
 
 void add_engine_flags(CLI::App& command, EngineFlags& flags) {
   command.add_option("--model", flags.model, "a Hugging Face model directory or a GGUF file")->required();
-  add_threads_option(command, flags.options.threads);
-  command.add_option("--chat-format", flags.options.chat_format, "instead of the checkpoint's own, by name");
+  add_engine_options(command, flags.options);
+}
+
+void add_engine_options(CLI::App& command, engine::EngineOptions& options) {
+  add_threads_option(command, options.threads);
+  command.add_option("--chat-format", options.chat_format, "instead of the checkpoint's own, by name");
   command.add_option(
-      "--adapter", flags.options.adapter,
+      "--adapter", options.adapter,
       "a LoRA adapter of this model, merged while it is loaded (a directory in PEFT's layout)");
-  command.add_flag("--exact", flags.options.exact, "FP32 arithmetic for quantized weights too (slow)");
-  add_kv_type_option(command, flags.options.kv_type);
-  add_bytes_option(command, "--kv-memory", flags.options.kv_memory_bytes,
+  command.add_flag("--exact", options.exact, "FP32 arithmetic for quantized weights too (slow)");
+  add_kv_type_option(command, options.kv_type);
+  add_bytes_option(command, "--kv-memory", options.kv_memory_bytes,
                    "memory of the KV cache, such as 4G; 0: a quarter of what is free");
-  command
-      .add_option("--context", flags.options.context_tokens,
-                  "context in tokens; 0: the model's, at most 8192")
+  command.add_option("--context", options.context_tokens, "context in tokens; 0: the model's, at most 8192")
       ->capture_default_str();
 }
 

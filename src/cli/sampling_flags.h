@@ -28,5 +28,7 @@ struct EngineFlags {
   engine::EngineOptions options;
 };
 void add_engine_flags(CLI::App& command, EngineFlags& flags);
+// The same without --model.
+void add_engine_options(CLI::App& command, engine::EngineOptions& options);
 
 }  // namespace hadal::cli

@@ -18,7 +18,13 @@ test('SIGTERM lets a running stream finish, then ends with status 0', async () =
   const reader = response.body.getReader();
   let text = Buffer.from((await reader.read()).value).toString();
   server.child.kill('SIGTERM');
-  await until(() => fetch(`${server.url}/health`).then(() => false, () => true)); // no new connections
+  // Who comes now is told to come back.
+  await until(async () => (await fetch(`${server.url}/health`)).status === 503);
+  const refused = await fetch(`${server.url}/v1/models`);
+  assert.equal(refused.status, 503);
+  assert.ok(Number(refused.headers.get('retry-after')) > 0);
+  assert.equal(refused.headers.get('connection'), 'close');
+  assert.equal((await refused.json()).error.code, 'server_overloaded');
   for (;;) {
     const { value, done } = await reader.read();
     if (done) break;

@@ -32,6 +32,17 @@ void check_request(const Request& request) {
     head += header.name.size() + header.value.size();
   }
   check(head <= 2 * kMaxHead);  // the first line and the headers are bounded each
+  // What another reader could take for the request's end is there once, and says what was done.
+  const std::string* length = request.header("Content-Length");
+  const std::string* encoding = request.header("Transfer-Encoding");
+  check(length == nullptr || encoding == nullptr);
+  check(length == nullptr || std::strtoull(length->c_str(), nullptr, 10) == request.body.size());
+  check(encoding == nullptr || equals_ignoring_case(*encoding, "chunked"));
+  check(length != nullptr || encoding != nullptr || request.body.empty());
+  for (const char* name : {"Content-Length", "Transfer-Encoding", "Host"}) {
+    check(std::count_if(request.headers.begin(), request.headers.end(),
+                        [&](const Header& header) { return equals_ignoring_case(header.name, name); }) <= 1);
+  }
   check(request.method.find_first_of(" \r\n") == std::string::npos);
   check((request.path + request.query).find_first_of(" \r\n") == std::string::npos);
 }
@@ -46,7 +57,8 @@ void read_all(std::string_view bytes, size_t piece) {
       parser.emplace(kMaxHead, kMaxBody);
     }
     boost::system::error_code ec;
-    const size_t used = buffer.size() > 0 ? parser->put(buffer.data(), ec) : 0;
+    const std::string_view unparsed(static_cast<const char*>(buffer.data().data()), buffer.size());
+    const size_t used = unparsed.empty() ? 0 : parser->feed(unparsed, ec);
     check(used <= buffer.size());
     buffer.consume(used);
     if (ec && ec != boost::beast::http::error::need_more) return;

@@ -30,7 +30,7 @@ class ApiServer : public testing::Test {
     engine_options.threads = 1;
     engine_options.max_queue = 8;
     engine_ = engine::Engine::open(directory_ + "/tiny", engine_options).release();
-    service_ = new Service(make_service(*engine_, [] { return server_->connections(); }));
+    service_ = new Service(make_service(*engine_, [] { return server_->counters(); }));
     server_->listen();
     thread_ = new std::thread([] { server_->run(make_handler(*service_)); });
   }

@@ -49,6 +49,7 @@ class HttpServer : public testing::Test {
     ++handled_;
     if (request.path == "/throw") throw std::runtime_error("broken on purpose");
     if (request.path == "/drop") return;
+    if (request.path == "/slow") ::usleep(200'000);
     if (request.path == "/hold" || request.path == "/stream") {
       if (request.path == "/stream") exchange->begin_stream({});
       exchange->on_hang_up([this] { ++hang_ups_; });
@@ -179,6 +180,64 @@ TEST_F(HttpServer, TimesOutSlowHeadersAndBodies) {
   EXPECT_TRUE(slow_head.read_all().starts_with("HTTP/1.1 408"));
   EXPECT_TRUE(slow_body.read_all().starts_with("HTTP/1.1 408"));
   EXPECT_EQ(handled_, 1);
+}
+
+TEST_F(HttpServer, LetsBodiesTakeLongThatKeepComing) {
+  options_.body_timeout = 20;
+  options_.body_window = 0.2;
+  options_.min_body_bytes_per_second = 100;
+  start();
+  RawClient steady(server_->port());
+  RawClient trickle(server_->port());
+  const std::string head = "POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 1000\r\n\r\n";
+  ASSERT_TRUE(steady.send(head));
+  ASSERT_TRUE(trickle.send(head));
+  const double before = base::monotonic_seconds();
+  std::string refused;
+  for (int i = 0; i < 10; ++i) {  // a second: five times the window
+    EXPECT_TRUE(steady.send(std::string(100, 'x')));
+    if (refused.empty()) {
+      trickle.send("x");
+      refused = trickle.read_until("\r\n\r\n", 0.1);
+    } else {
+      ::usleep(100'000);
+    }
+  }
+  EXPECT_GT(base::monotonic_seconds() - before, 0.9);
+  EXPECT_TRUE(steady.read_response().starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 408")) << refused;
+  EXPECT_EQ(handled_, 1);
+}
+
+TEST_F(HttpServer, BoundsTheMemoryOfAllBodiesTogether) {
+  options_.max_held_bytes = 150'000;
+  options_.body_timeout = 20;
+  start();
+  const std::string head = "POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 90000\r\n\r\n";
+  RawClient first(server_->port());
+  ASSERT_TRUE(first.send(head + std::string(80'000, 'x')));
+  RawClient second(server_->port());
+  second.send(head + std::string(90'000, 'x'));
+  EXPECT_TRUE(second.read_all().starts_with("HTTP/1.1 503"));
+  ASSERT_TRUE(first.send(std::string(10'000, 'x')));
+  EXPECT_TRUE(first.read_response().starts_with("HTTP/1.1 200"));
+  RawClient third(server_->port());  // what was held is free again
+  third.send(head + std::string(90'000, 'x'));
+  EXPECT_TRUE(third.read_response().starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(HttpServer, SmallRequestsDoNotWaitForLargeOnes) {
+  start();
+  std::vector<std::unique_ptr<RawClient>> large;
+  for (int i = 0; i < 8; ++i) {
+    large.push_back(std::make_unique<RawClient>(server_->port()));
+    ASSERT_TRUE(large.back()->send(test::post("/slow", std::string(90'000, 'x'))));
+  }
+  ASSERT_TRUE(eventually([this] { return server_->counters().requests_total == 8; }));
+  const double before = base::monotonic_seconds();
+  expect_alive();
+  EXPECT_LT(base::monotonic_seconds() - before, 0.2);  // each large one takes that long
+  for (auto& client : large) EXPECT_TRUE(client->read_response().starts_with("HTTP/1.1 200"));
 }
 
 TEST_F(HttpServer, AnswersUnfinishedBodies) {
@@ -351,6 +410,40 @@ TEST_F(HttpServer, CutsStreamsThatNobodyReads) {
   expect_alive();
 }
 
+TEST_F(HttpServer, DropsReadersThatStall) {
+  options_.write_timeout = 0.3;
+  start();
+  RawClient client(server_->port());
+  ASSERT_TRUE(client.send(test::get("/stream")));
+  const auto exchange = held();
+  const double before = base::monotonic_seconds();
+  // Less than max_unsent_bytes, more than the kernel's buffers of both sides hold.
+  for (int i = 0; i < 200 && exchange->write(std::string(50'000, 'x')); ++i) ::usleep(1000);
+  EXPECT_TRUE(eventually([this] { return hang_ups_ == 1; }));
+  EXPECT_LT(base::monotonic_seconds() - before, 10);
+  EXPECT_FALSE(exchange->write("more"));
+  EXPECT_EQ(server_->counters().slow_readers_total, 1u);
+  expect_alive();
+}
+
+TEST_F(HttpServer, CutsStreamsThatAreBehindWhenAllTogetherHoldTooMuch) {
+  options_.max_held_bytes = 1'000'000;
+  options_.send_buffer_bytes = 16 * 1024;
+  start();
+  // One that is far behind, and fills the memory of all; another that reads.
+  RawClient stalled(server_->port());
+  ASSERT_TRUE(stalled.send(test::get("/stream")));
+  const auto behind = held();
+  while (behind->write(std::string(50'000, 'x'))) {
+  }
+  EXPECT_TRUE(eventually([this] { return hang_ups_ == 1; }));
+  RawClient reader(server_->port());
+  ASSERT_TRUE(reader.send(test::get("/stream")));
+  const auto exchange = held();
+  EXPECT_TRUE(exchange->write("data: one\n\n"));
+  EXPECT_NE(reader.read_until("one\n\n\r\n").find("data: one"), std::string::npos);
+}
+
 TEST_F(HttpServer, DroppingAStreamCutsIt) {
   start();
   RawClient client(server_->port());
@@ -378,6 +471,39 @@ TEST_F(HttpServer, RefusesConnectionsBeyondTheLimit) {
   expect_alive();
 }
 
+TEST_F(HttpServer, RefusesConnectionsBeyondTheLimitOfOneAddress) {
+  options_.max_connections_per_address = 3;
+  options_.proxies = {"127.0.0.9"};
+  start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  const auto connect = [&](const char* from) {
+    clients.push_back(std::make_unique<RawClient>(server_->port(), from));
+    clients.back()->send(test::get("/"));
+    return clients.back()->read_response().substr(9, 3);
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(connect("127.0.0.2"), "200");
+  EXPECT_EQ(connect("127.0.0.2"), "429");
+  EXPECT_EQ(connect("127.0.0.3"), "200");                              // others are not concerned
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(connect("127.0.0.9"), "200");  // a proxy speaks for many
+  EXPECT_EQ(server_->counters().refused_connections_total, 1u);
+  clients.clear();
+  EXPECT_TRUE(eventually([this] { return server_->connections() == 0; }));
+  EXPECT_EQ(connect("127.0.0.2"), "200");
+}
+
+TEST_F(HttpServer, DropsFloodsOfRefusedConnections) {
+  options_.max_connections = 2;
+  start();
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 300; ++i) clients.push_back(std::make_unique<RawClient>(server_->port()));
+  // Those that are told why wait for their answer to be read; there are not more than some of them.
+  EXPECT_TRUE(eventually([this] { return server_->counters().refused_connections_total == 298; }));
+  EXPECT_LT(server_->connections(), 100u);
+  clients.clear();
+  EXPECT_TRUE(eventually([this] { return server_->connections() == 0; }));
+  expect_alive();
+}
+
 TEST_F(HttpServer, FinishesRunningAnswersBeforeItStops) {
   options_.drain_timeout = 20;
   start();
@@ -388,9 +514,18 @@ TEST_F(HttpServer, FinishesRunningAnswersBeforeItStops) {
   idle.read_response();
   auto exchange = held();
   server_->stop();
-  idle.read_all();
+  // Who comes now is told to come back; those who have the connection already too.
+  EXPECT_TRUE(eventually([this] {
+    RawClient late(server_->port());
+    return late.send(test::get("/late")) && late.read_response().starts_with("HTTP/1.1 503");
+  }));
+  const int handled = handled_;
+  ASSERT_TRUE(idle.send(test::get("/late")));
+  const std::string refused = idle.read_all();
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 503")) << refused;
+  EXPECT_NE(refused.find("Connection: close"), std::string::npos);
   EXPECT_TRUE(idle.closed_by_server());
-  EXPECT_TRUE(eventually([this] { return !RawClient(server_->port()).connected(); }));
+  EXPECT_EQ(handled_, handled);
   exchange->respond({200, "text/plain", {}, "late but whole"});
   exchange.reset();
   const std::string answer = busy.read_all();
@@ -398,6 +533,24 @@ TEST_F(HttpServer, FinishesRunningAnswersBeforeItStops) {
   EXPECT_NE(answer.find("Connection: close"), std::string::npos);
   EXPECT_EQ(hang_ups_, 0);
   stop();
+  EXPECT_FALSE(RawClient(server_->port()).connected());
+}
+
+TEST_F(HttpServer, StopsAtOnceWhenOnlyIdleConnectionsAreLeft) {
+  options_.drain_timeout = 60;
+  start();
+  RawClient idle(server_->port());
+  ASSERT_TRUE(idle.send(test::get("/")));
+  idle.read_response();
+  RawClient silent(server_->port());
+  RawClient half(server_->port());
+  ASSERT_TRUE(half.send("GET / HTT"));
+  ASSERT_TRUE(eventually([this] { return server_->connections() == 3; }));
+  const double before = base::monotonic_seconds();
+  stop();
+  EXPECT_LT(base::monotonic_seconds() - before, 5);
+  idle.read_all();
+  EXPECT_TRUE(idle.closed_by_server());
 }
 
 TEST_F(HttpServer, CutsAnswersThatOutlastTheDrain) {

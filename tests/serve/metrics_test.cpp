@@ -145,7 +145,11 @@ TEST(Metrics, WhatTheEngineCountedIsThere) {
   metrics.disk.evicted_by_size_total = 4;
   metrics.disk.bad_pages_total = 1;
   metrics.disk.trouble = "write \"/a\\b\":\nno space";
-  const std::string text = metrics_text(metrics, {"a \"model\"", 12.5, 4});
+  ServerFacts facts{12.5, {}};
+  facts.transport.connections = 4;
+  facts.transport.slow_readers_total = 2;
+  const std::vector<ModelMetrics> models = {{"a \"model\"", metrics}};
+  const std::string text = metrics_text(models, facts);
   const auto families = parse(text);
   EXPECT_EQ(value(families, "hadal_requests_running"), 3);
   EXPECT_EQ(value(families, "hadal_requests_waiting"), 2);
@@ -160,6 +164,8 @@ TEST(Metrics, WhatTheEngineCountedIsThere) {
   EXPECT_EQ(value(families, "hadal_disk_trouble{message=\"write \\\"/a\\\\b\\\":\\nno space\"}"), 1);
   EXPECT_EQ(value(families, "hadal_model_info{model=\"a \\\"model\\\"\"}"), 1);
   EXPECT_EQ(value(families, "hadal_uptime_seconds"), 12.5);
+  EXPECT_EQ(value(families, "hadal_http_connections"), 4);
+  EXPECT_EQ(value(families, "hadal_http_slow_readers_total"), 2);
   EXPECT_NE(text.find("hadal_generated_tokens_total 9007199254740994\n"), std::string::npos);
   EXPECT_EQ(value(families, "hadal_time_to_first_token_seconds_bucket{le=\"0.1\"}"), 3);
   EXPECT_EQ(value(families, "hadal_time_to_first_token_seconds_bucket{le=\"1\"}"), 3);
@@ -170,10 +176,31 @@ TEST(Metrics, WhatTheEngineCountedIsThere) {
 }
 
 TEST(Metrics, AnEngineThatHasDoneNothing) {
-  const auto families = parse(metrics_text({}, {}));
+  const std::vector<ModelMetrics> models(1);
+  const auto families = parse(metrics_text(models, {}));
   expect_histogram(families.at("hadal_inter_token_seconds"), "hadal_inter_token_seconds");
   EXPECT_EQ(value(families, "hadal_disk_configured"), 0);
   EXPECT_FALSE(families.contains("hadal_disk_trouble"));
+}
+
+TEST(Metrics, SeveralModelsHaveALabel) {
+  std::vector<ModelMetrics> models(2);
+  models[0].model = "first";
+  models[1].model = "sec\"ond";
+  models[0].metrics.running = 1;
+  models[1].metrics.running = 2;
+  models[1].metrics.hit_disk_tokens_total = 64;
+  models[1].metrics.disk.trouble = "no space";
+  for (ModelMetrics& model : models) model.metrics.ttft_seconds = {{0.1}, {1, 1}, 1, 2};
+  const auto families = parse(metrics_text(models, {}));
+  EXPECT_EQ(value(families, "hadal_requests_running{model=\"first\"}"), 1);
+  EXPECT_EQ(value(families, "hadal_requests_running{model=\"sec\\\"ond\"}"), 2);
+  EXPECT_EQ(value(families, "hadal_cache_hit_tokens_total{model=\"sec\\\"ond\",tier=\"disk\"}"), 64);
+  EXPECT_EQ(value(families, "hadal_time_to_first_token_seconds_bucket{model=\"first\",le=\"0.1\"}"), 1);
+  EXPECT_EQ(value(families, "hadal_time_to_first_token_seconds_count{model=\"first\"}"), 2);
+  EXPECT_EQ(families.at("hadal_disk_trouble").samples.size(), 1u);
+  EXPECT_EQ(value(families, "hadal_model_info{model=\"first\"}"), 1);
+  EXPECT_EQ(families.at("hadal_http_connections").samples.size(), 1u);
 }
 
 }  // namespace

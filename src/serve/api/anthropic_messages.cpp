@@ -158,16 +158,16 @@ class MessageWriter final : public AnswerWriter {
 void anthropic_messages(const Call& call) {
   ChatRequest request = read_anthropic_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model_leniently(call.service, request.options.model);
-  PreparedChat chat = prepare_chat(call.service, request, model.thinking);
+  PreparedChat chat = prepare_chat(model.served, request, model.thinking);
   auto writer = std::make_unique<MessageWriter>(model.id, static_cast<int64_t>(chat.request.prompt.size()));
-  generate(call, std::move(chat.request), 1, request.options.stream, std::move(writer));
+  generate(call, model.served, std::move(chat.request), 1, request.options.stream, std::move(writer));
 }
 
 void anthropic_count_tokens(const Call& call) {
   ChatRequest request =
       read_anthropic_request(parse_body(call.request.body), call.request.body, /*counting=*/true);
   const NamedModel model = find_model_leniently(call.service, request.options.model);
-  const PreparedChat chat = prepare_chat(call.service, request, model.thinking);
+  const PreparedChat chat = prepare_chat(model.served, request, model.thinking);
   http::Response response;
   response.body = base::dump_json({{"input_tokens", chat.request.prompt.size()}});
   call.exchange->respond(std::move(response));

@@ -228,12 +228,12 @@ void chat_completions(const Call& call) {
   ChatRequest request = read_chat_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model(call.service, request.options.model);
   const bool logprobs = request.options.sampling.logprobs;
-  PreparedChat chat = prepare_chat(call.service, request, model.thinking);
+  PreparedChat chat = prepare_chat(model.served, request, model.thinking);
   const CompletionOptions& options = request.options;
   auto writer =
       std::make_unique<ChatWriter>(OpenAiEnvelope{model.id, options.stream, options.include_usage},
-                                   call.service.engine.tokenizer(), chat.thinks, logprobs, options.choices);
-  generate(call, std::move(chat.request), options.choices, options.stream, std::move(writer));
+                                   model.served.engine.tokenizer(), chat.thinks, logprobs, options.choices);
+  generate(call, model.served, std::move(chat.request), options.choices, options.stream, std::move(writer));
 }
 
 }  // namespace hadal::serve::api

@@ -20,10 +20,10 @@ bool demands_call(const ToolChoice& choice) {
 }
 
 // The tokens with which a call begins, up to where the model has something to say; without a name, up to it.
-std::vector<text::TokenId> begin_call(const text::ChatFormat& format, const Service& service,
+std::vector<text::TokenId> begin_call(const text::ChatFormat& format, const ServedModel& served,
                                       const ChatRequest& request) {
   const std::string& name = request.tool_choice.name;
-  text::PromptWriter out(*service.engine.tokenizer());
+  text::PromptWriter out(*served.engine.tokenizer());
   switch (format.tools) {
     case text::ToolSyntax::kNone:  // render_prompt has refused it
       break;
@@ -88,10 +88,11 @@ size_t text_bytes(const ChatRequest& request) {
 
 }  // namespace
 
-PreparedChat prepare_chat(const Service& service, ChatRequest& request, std::optional<bool> named_thinking) {
+PreparedChat prepare_chat(const ServedModel& served, ChatRequest& request,
+                          std::optional<bool> named_thinking) {
   check_tool_choice(request.tool_choice, request.tools);
-  check_prompt_bytes(service, text_bytes(request));
-  const text::ChatFormat* format = service.engine.chat_format();
+  check_prompt_bytes(served, text_bytes(request));
+  const text::ChatFormat* format = served.engine.chat_format();
   text::ChatOptions options;
   if (format != nullptr) options.thinking = choose_thinking(*format, request, named_thinking);
   const bool offers = !request.tools.empty() && request.tool_choice.kind != ToolChoice::Kind::kNone;
@@ -102,13 +103,13 @@ PreparedChat prepare_chat(const Service& service, ChatRequest& request, std::opt
   options.tools = definitions;
 
   PreparedChat chat;
-  chat.request = engine::chat_request(service.engine, request.messages, options);
+  chat.request = engine::chat_request(served.engine, request.messages, options);
   chat.thinks = format->reasons && options.thinking.value_or(format->thinking_by_default);
   chat.request.tools = offers;
   chat.request.stream_arguments = request.options.stream;
-  chat.request.guidance = guide_answer(service.engine, request.format, "response_format");
+  chat.request.guidance = guide_answer(served.engine, request.format, "response_format");
   if (offers && request.format.kind == OutputFormat::Kind::kText) {
-    chat.request.guidance = guide_calls(service.engine, request.tools, request.tool_choice);
+    chat.request.guidance = guide_calls(served.engine, request.tools, request.tool_choice);
   }
   if (demands_call(request.tool_choice)) {
     if (request.format.kind != OutputFormat::Kind::kText) {
@@ -117,7 +118,7 @@ PreparedChat prepare_chat(const Service& service, ChatRequest& request, std::opt
     if (request.messages.back().prefix) {
       throw bad_value("tool_choice", "a call cannot be demanded where an answer has begun (prefix)");
     }
-    const auto begun = begin_call(*format, service, request);
+    const auto begun = begin_call(*format, served, request);
     chat.request.prompt.insert(chat.request.prompt.end(), begun.begin(), begun.end());
     chat.request.forced_tokens = begun.size();
   }

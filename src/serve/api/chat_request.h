@@ -27,11 +27,12 @@ struct PreparedChat {
   bool thinks = false;      // the answer begins with reasoning
 };
 
-// Renders the conversation for the served model, whose name (model_names.h) said `named_thinking`. A model
+// Renders the conversation for `served`, whose name (model_names.h) said `named_thinking`. A model
 // that has one mode only answers in that one. tool_choice "required" and a named function begin the call for
 // the model, which then cannot think first. Throws ApiError or Error for what has no place in the model's
 // format.
-PreparedChat prepare_chat(const Service& service, ChatRequest& request, std::optional<bool> named_thinking);
+PreparedChat prepare_chat(const ServedModel& served, ChatRequest& request,
+                          std::optional<bool> named_thinking);
 
 // "low", "high", "max" and OpenAI's words for them; "none" turns thinking off. The models that are served
 // have no levels of effort: any of them is thinking. Throws ApiError 400 for other words.

@@ -128,9 +128,9 @@ TextRequest read_text_request(const Json& body) {
 
 void completions(const Call& call) {
   TextRequest request = read_text_request(parse_body(call.request.body));
-  engine::Engine& engine = call.service.engine;
   const NamedModel model = find_model(call.service, request.options.model);
-  check_prompt_bytes(call.service, request.prompt.size() + request.suffix.size());
+  engine::Engine& engine = model.served.engine;
+  check_prompt_bytes(model.served, request.prompt.size() + request.suffix.size());
   engine::Request to_engine;
   if (!request.suffix.empty()) {
     to_engine.prompt = text::render_fim(*engine.tokenizer(), request.prompt, request.suffix);
@@ -148,7 +148,7 @@ void completions(const Call& call) {
   auto writer = std::make_unique<TextWriter>(OpenAiEnvelope{model.id, options.stream, options.include_usage},
                                              engine.tokenizer(), options.sampling.logprobs, options.choices,
                                              request.echo ? std::move(request.prompt) : std::string());
-  generate(call, std::move(to_engine), options.choices, options.stream, std::move(writer));
+  generate(call, model.served, std::move(to_engine), options.choices, options.stream, std::move(writer));
 }
 
 }  // namespace hadal::serve::api

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <mutex>
 
 #include "serve/api/ids.h"
@@ -13,6 +14,9 @@ using engine::Event;
 using engine::Finish;
 
 namespace {
+
+constexpr const char* kTimeoutHeader = "X-Request-Timeout-Ms";
+constexpr int64_t kMaxTimeoutMs = 7 * 24 * 3600 * int64_t{1000};
 
 // One answer under way. Events come on the engine's thread; those that come before open() wait, so that a
 // request of several choices that the engine refuses half-way has not been answered yet.
@@ -59,6 +63,9 @@ class Answer {
     choice.stop_string = event.stop_string;
     if (event.finish == Finish::kCancelled && !any_said()) {
       return fail({503, "server_overloaded", "the server stopped this request; try again"});
+    }
+    if (event.finish == Finish::kDeadline && !any_said()) {
+      return fail({503, "server_overloaded", "no answer within the request's time limit; try again later"});
     }
     if (event.finish) ++complete_;
     std::string bytes = stream_ ? writer_->piece(choices_, index, event) : "";
@@ -122,6 +129,22 @@ std::string tenant_of(const http::Request& request, const std::string& user_id) 
   return fmt::format("{}\n{}\n{}", authorization ? *authorization : "", key ? *key : "", user_id);
 }
 
+// Seconds from now: what X-Request-Timeout-Ms says, else what the server allows; 0: as long as it takes.
+double time_limit_of(const Call& call) {
+  const std::string* given = call.request.header(kTimeoutHeader);
+  if (given == nullptr) return call.service.request_seconds;
+  int64_t milliseconds = 0;
+  const char* end = given->data() + given->size();
+  const auto [stopped, error] = std::from_chars(given->data(), end, milliseconds);
+  if (error != std::errc() || stopped != end || milliseconds < 1 || milliseconds > kMaxTimeoutMs) {
+    throw bad_value(kTimeoutHeader, fmt::format("\"{}\" is not a number of milliseconds from 1 to {}", *given,
+                                                kMaxTimeoutMs));
+  }
+  const double seconds = static_cast<double>(milliseconds) / 1000;
+  const double most = call.service.request_seconds;
+  return most > 0 ? std::min(seconds, most) : seconds;
+}
+
 }  // namespace
 
 std::string server_sent_event(const base::Json& data, std::string_view name) {
@@ -130,20 +153,21 @@ std::string server_sent_event(const base::Json& data, std::string_view name) {
                       : fmt::format("event: {}\ndata: {}\n\n", name, json);
 }
 
-void check_prompt_bytes(const Service& service, size_t bytes) {
-  const size_t least_tokens = bytes / service.longest_token_bytes;
-  const int64_t context = service.engine.info().context_tokens;
+void check_prompt_bytes(const ServedModel& served, size_t bytes) {
+  const size_t least_tokens = bytes / served.longest_token_bytes;
+  const int64_t context = served.engine.info().context_tokens;
   if (least_tokens > static_cast<size_t>(context))
     refuse_length(context, fmt::format("over {}", least_tokens));
 }
 
-void generate(const Call& call, engine::Request request, int choices, bool stream,
+void generate(const Call& call, const ServedModel& served, engine::Request request, int choices, bool stream,
               std::unique_ptr<AnswerWriter> writer) {
-  engine::Engine& engine = call.service.engine;
+  engine::Engine& engine = served.engine;
   const int64_t context = engine.info().context_tokens;
   const auto prompt_tokens = static_cast<int64_t>(request.prompt.size());
   if (prompt_tokens >= context) refuse_length(context, fmt::format("{}", prompt_tokens));
   request.tenant = tenant_of(call.request, request.tenant);
+  request.deadline_seconds = time_limit_of(call);
   auto& sampling = request.sampling;
   sampling.max_tokens = static_cast<int>(std::min<int64_t>(sampling.max_tokens, context - prompt_tokens));
 

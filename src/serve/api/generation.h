@@ -46,13 +46,15 @@ std::string server_sent_event(const base::Json& data, std::string_view name = {}
 
 // Throws ApiError when a text of that many bytes cannot fit the context however its bytes are split: huge
 // prompts are refused without tokenizing them.
-void check_prompt_bytes(const Service& service, size_t bytes);
+void check_prompt_bytes(const ServedModel& served, size_t bytes);
 
-// Submits `request` once for each of `choices` (a given seed goes up by one with each) and answers `call` as
-// they are generated; the client leaving cancels them. max_tokens is cut to what the context has room for.
-// While a whole answer is under way the client gets empty lines, as DeepSeek's API sends them. Throws
-// ApiError or Error when the request is refused; nothing has been answered then.
-void generate(const Call& call, engine::Request request, int choices, bool stream,
+// Submits `request` to the model once for each of `choices` (a given seed goes up by one with each) and
+// answers `call` as they are generated; the client leaving cancels them. max_tokens is cut to what the
+// context has room for. While a whole answer is under way the client gets empty lines, as DeepSeek's API
+// sends them. The header X-Request-Timeout-Ms is the request's deadline: what was said until then is the
+// answer, with finish_reason "insufficient_system_resource", and 503 when that is nothing. Throws ApiError or
+// Error when the request is refused; nothing has been answered then.
+void generate(const Call& call, const ServedModel& served, engine::Request request, int choices, bool stream,
               std::unique_ptr<AnswerWriter> writer);
 
 }  // namespace hadal::serve::api

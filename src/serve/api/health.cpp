@@ -5,19 +5,35 @@
 
 namespace hadal::serve::api {
 
+// The counters of all models together, then each model's own.
 void health(const Call& call) {
   const Service& service = call.service;
-  const engine::EngineMetrics metrics = service.engine.metrics();
+  base::Json models = base::Json::array();
+  int running = 0, waiting = 0;
+  uint64_t requests = 0, tokens = 0;
+  for (const ServedModel& model : service.models) {
+    const engine::EngineMetrics metrics = model.engine.metrics();
+    running += metrics.running;
+    waiting += metrics.waiting;
+    requests += metrics.requests_total;
+    tokens += metrics.generated_tokens_total;
+    models.push_back({{"id", model.id},
+                      {"requests_running", metrics.running},
+                      {"requests_waiting", metrics.waiting},
+                      {"requests_total", metrics.requests_total},
+                      {"tokens_generated_total", metrics.generated_tokens_total}});
+  }
   http::Response response;
   response.headers.push_back({"Cache-Control", "no-store"});
   response.body = base::dump_json({{"status", "ok"},
-                                   {"model", service.model_id},
+                                   {"model", service.models.front().id},
+                                   {"models", std::move(models)},
                                    {"uptime_seconds", base::monotonic_seconds() - service.started_seconds},
-                                   {"connections", service.connections ? service.connections() : 0},
-                                   {"requests_running", metrics.running},
-                                   {"requests_waiting", metrics.waiting},
-                                   {"requests_total", metrics.requests_total},
-                                   {"tokens_generated_total", metrics.generated_tokens_total}});
+                                   {"connections", service.transport ? service.transport().connections : 0},
+                                   {"requests_running", running},
+                                   {"requests_waiting", waiting},
+                                   {"requests_total", requests},
+                                   {"tokens_generated_total", tokens}});
   call.exchange->respond(std::move(response));
 }
 

@@ -1,6 +1,7 @@
-// Which model a request means. Besides its own name the served model answers to DeepSeek's names, which stand
-// for its modes: "deepseek-chat" without thinking, "deepseek-reasoner" and the V4 names with it. A model that
-// has one mode only answers in that one whatever the name.
+// Which model a request means. Besides its own name a model answers to its aliases, and to DeepSeek's names,
+// which stand for modes: "deepseek-chat" is the first of the models that can answer without thinking,
+// "deepseek-reasoner" and the V4 names the first that can think. Where none has the mode it is the first
+// model, in the mode that it has.
 #pragma once
 
 #include <optional>
@@ -12,18 +13,22 @@
 namespace hadal::serve::api {
 
 struct NamedModel {
+  const ServedModel& served;
   std::string id;                // for the answer's "model": the name asked for
   std::optional<bool> thinking;  // what the name asks for; none: the model's default
 };
 
-// Throws ApiError 400 "Model Not Exist", as DeepSeek's API answers. An empty name is the served model.
+// Throws ApiError 400 "Model Not Exist", as DeepSeek's API answers. An empty name is the first model.
 NamedModel find_model(const Service& service, const std::string& asked);
 
-// Anthropic clients have names of their own ("claude-..."), which mean the served model as "deepseek-chat"
-// does; so does any other name there, as in DeepSeek's first API for them.
+// Anthropic clients have names of their own ("claude-..."), which mean what "deepseek-chat" does; so does any
+// other name there, as in DeepSeek's first API for them.
 NamedModel find_model_leniently(const Service& service, const std::string& asked);
 
-// For GET /models: the model's own name, then those of its modes.
-std::vector<std::string> model_names(const Service& service);
+// Nothing where there is no such model; GET /models/{id} says so in its own words.
+std::optional<NamedModel> find_model_if_any(const Service& service, const std::string& asked);
+
+// For GET /models: the models' own names, their aliases, then the names of modes that some model has.
+std::vector<NamedModel> listed_models(const Service& service);
 
 }  // namespace hadal::serve::api

@@ -11,13 +11,14 @@ namespace hadal::serve::api {
 
 namespace {
 
-base::Json describe(const Service& service, const std::string& id) {
-  const engine::ModelInfo& info = service.engine.info();
-  return {{"id", id},
+base::Json describe(const Service& service, const NamedModel& model) {
+  const engine::ModelInfo& info = model.served.engine.info();
+  return {{"id", model.id},
           {"object", "model"},
           {"created", service.created},
           {"owned_by", "hadal"},
           // Beyond OpenAI's fields:
+          {"root", model.served.id},  // the model behind an alias or a mode
           {"architecture", info.architecture},
           {"context_length", info.context_tokens},
           {"vocab_size", info.vocab_size},
@@ -29,7 +30,7 @@ base::Json describe(const Service& service, const std::string& id) {
 
 void list_models(const Call& call) {
   base::Json data = base::Json::array();
-  for (const std::string& name : model_names(call.service)) data.push_back(describe(call.service, name));
+  for (const NamedModel& model : listed_models(call.service)) data.push_back(describe(call.service, model));
   http::Response response;
   response.body = base::dump_json({{"object", "list"}, {"data", std::move(data)}});
   call.exchange->respond(std::move(response));
@@ -38,12 +39,14 @@ void list_models(const Call& call) {
 void show_model(const Call& call) {
   const std::string_view path = call.request.path;
   const std::string id(path.substr(path.find("/models/") + 8));
-  const std::vector<std::string> names = model_names(call.service);
-  if (std::find(names.begin(), names.end(), id) == names.end()) {
+  const std::vector<NamedModel> listed = listed_models(call.service);
+  const auto found =
+      std::find_if(listed.begin(), listed.end(), [&](const NamedModel& model) { return model.id == id; });
+  if (found == listed.end()) {
     throw ApiError(404, "model_not_found", fmt::format("\"{}\" does not exist here", id), "model");
   }
   http::Response response;
-  response.body = base::dump_json(describe(call.service, id));
+  response.body = base::dump_json(describe(call.service, *found));
   call.exchange->respond(std::move(response));
 }
 

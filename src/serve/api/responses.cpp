@@ -226,9 +226,9 @@ class ResponseWriter final : public AnswerWriter {
 void responses(const Call& call) {
   ResponsesRequest request = read_responses_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model(call.service, request.chat.options.model);
-  PreparedChat chat = prepare_chat(call.service, request.chat, model.thinking);
+  PreparedChat chat = prepare_chat(model.served, request.chat, model.thinking);
   auto writer = std::make_unique<ResponseWriter>(model.id, std::move(request.echo));
-  generate(call, std::move(chat.request), 1, request.chat.options.stream, std::move(writer));
+  generate(call, model.served, std::move(chat.request), 1, request.chat.options.stream, std::move(writer));
 }
 
 }  // namespace hadal::serve::api

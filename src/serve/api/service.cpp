@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "serve/api/anthropic_error.h"
 #include "serve/api/api_error.h"
+#include "serve/api/cors.h"
 #include "serve/api/ids.h"
 
 namespace hadal::serve::api {
@@ -47,26 +48,10 @@ constexpr Route kRoutes[] = {
     {"GET", "/", page},
 };
 
+constexpr size_t kMaxModelNameBytes = 256;
+
 bool matches(const Route& route, std::string_view path) {
   return route.path.ends_with('/') ? path.starts_with(route.path) : path == route.path;
-}
-
-// Pages on this machine may call the API, whatever port they come from; others may not read its answers.
-bool is_local_origin(std::string_view origin) {
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (!origin.starts_with(scheme)) continue;
-    const std::string_view host = origin.substr(scheme.size());
-    for (const std::string_view name : {"localhost", "127.0.0.1", "[::1]"}) {
-      if (host == name || (host.starts_with(name) && host[name.size()] == ':')) return true;
-    }
-  }
-  return false;
-}
-
-std::vector<http::Header> cross_origin_headers(const http::Request& request) {
-  const std::string* origin = request.header("Origin");
-  if (origin == nullptr || !is_local_origin(*origin)) return {};
-  return {{"Access-Control-Allow-Origin", *origin}, {"Vary", "Origin"}};
 }
 
 // Adds the same headers to whatever an endpoint answers.
@@ -95,17 +80,6 @@ class WithHeaders final : public http::Exchange {
   std::vector<http::Header> headers_;
 };
 
-http::Response preflight(const http::Request& request) {
-  http::Response response{204, "", {}, ""};
-  const std::string* asked = request.header("Access-Control-Request-Headers");
-  response.headers = {
-      {"Allow", "GET, HEAD, POST, OPTIONS"},
-      {"Access-Control-Allow-Methods", "GET, POST, OPTIONS"},
-      {"Access-Control-Allow-Headers", asked != nullptr ? *asked : "Authorization, Content-Type"},
-      {"Access-Control-Max-Age", "600"}};
-  return response;
-}
-
 // The route of a request; 404 or 405 when there is none, with the dialect of what stands at its path.
 const Route& find_route(const http::Request& request, Dialect& dialect) {
   std::string_view path = request.path;
@@ -132,27 +106,65 @@ http::Response error_answer(const ApiError& error, Dialect dialect) {
   return dialect == Dialect::kAnthropic ? anthropic_error_response(error) : error_response(error);
 }
 
+void check_name(const Service& service, const std::string& name) {
+  if (name.empty() || name.size() > kMaxModelNameBytes) {
+    throw_error(ErrorCode::kBadInput, "[serve] a model's name has 1 to {} bytes, not {}", kMaxModelNameBytes,
+                name.size());
+  }
+  bool taken = false;
+  for (const ServedModel& model : service.models) taken = taken || model.id == name;
+  for (const ModelAlias& alias : service.aliases) taken = taken || alias.name == name;
+  if (taken) {
+    throw_error(ErrorCode::kBadInput,
+                "[serve] two models have the name \"{}\": give one another with --model NAME=PATH", name);
+  }
+}
+
 }  // namespace
 
-Service make_service(engine::Engine& engine, std::function<size_t()> connections) {
-  Service service{
-      engine, engine.info().name,    static_cast<int64_t>(std::time(nullptr)), base::monotonic_seconds(),
-      1,      std::move(connections)};
-  const text::Tokenizer& tokenizer = *engine.tokenizer();
-  for (text::TokenId id = 0; id < tokenizer.vocab_size(); ++id) {
-    service.longest_token_bytes = std::max(service.longest_token_bytes, tokenizer.token_bytes(id).size());
-  }
+Service make_service() {
+  Service service;
+  service.created = static_cast<int64_t>(std::time(nullptr));
+  service.started_seconds = base::monotonic_seconds();
   return service;
+}
+
+Service make_service(engine::Engine& engine, std::function<http::ServerCounters()> transport) {
+  Service service = make_service();
+  service.transport = std::move(transport);
+  add_model(service, engine);
+  return service;
+}
+
+void add_model(Service& service, engine::Engine& engine, const std::string& name) {
+  const std::string id = name.empty() ? engine.info().name : name;
+  check_name(service, id);
+  ServedModel model{id, engine, 1};
+  const text::Tokenizer& tokenizer = *engine.tokenizer();
+  for (text::TokenId token = 0; token < tokenizer.vocab_size(); ++token) {
+    model.longest_token_bytes = std::max(model.longest_token_bytes, tokenizer.token_bytes(token).size());
+  }
+  service.models.push_back(model);
+}
+
+void add_alias(Service& service, const ModelAlias& alias) {
+  check_name(service, alias.name);
+  if (std::none_of(service.models.begin(), service.models.end(),
+                   [&](const ServedModel& model) { return model.id == alias.model; })) {
+    throw_error(ErrorCode::kBadInput, "[serve] alias \"{}\": no model \"{}\" is served", alias.name,
+                alias.model);
+  }
+  service.aliases.push_back(alias);
 }
 
 http::Handler make_handler(const Service& service) {
   return [&service](http::Request request, std::shared_ptr<http::Exchange> exchange) {
-    auto headers = cross_origin_headers(request);
+    auto headers = cors_headers(request, service.cors_origins);
     const std::string id = make_uuid();
     headers.push_back({"x-request-id", id});
     headers.push_back({"request-id", id});  // where Anthropic's clients look
     exchange = std::make_shared<WithHeaders>(std::move(exchange), std::move(headers));
-    if (request.method == "OPTIONS") return exchange->respond(preflight(request));
+    if (request.method == "OPTIONS") return exchange->respond(preflight(request, service.cors_origins));
     Dialect dialect = Dialect::kOpenAi;
     try {
       find_route(request, dialect).handle({service, request, exchange});
@@ -166,9 +178,13 @@ http::Response refusal(int status, const std::string& message) {
   const char* code = status == 413   ? "request_too_large"
                      : status == 431 ? "headers_too_large"
                      : status == 408 ? "request_timeout"
+                     : status == 429 ? "rate_limit_reached"
+                     : status == 503 ? "server_overloaded"
                      : status >= 500 ? "server_error"
                                      : "invalid_http";
-  return error_response(ApiError(status, code, message));
+  ApiError error(status, code, message);
+  if (status == 503 || status == 429) error.with_header("Retry-After", "5");
+  return error_response(error);
 }
 
 }  // namespace hadal::serve::api

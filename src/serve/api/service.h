@@ -5,23 +5,47 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "serve/http/server.h"
 
 namespace hadal::serve::api {
 
-// Outlives every request. Immutable: any thread may read it.
-struct Service {
+// One of the models that are served, with the engine that runs it.
+struct ServedModel {
+  std::string id;  // the name in requests, /models and answers
   engine::Engine& engine;
-  std::string model_id;                 // the name in /models and in answers
-  int64_t created = 0;                  // Unix seconds when the service started
-  double started_seconds = 0;           // base::monotonic_seconds() then
-  size_t longest_token_bytes = 1;       // of the vocabulary: bounds the tokens of a text from below
-  std::function<size_t()> connections;  // open ones, for /health; may be empty
+  size_t longest_token_bytes = 1;  // of the vocabulary: bounds the tokens of a text from below
 };
 
-Service make_service(engine::Engine& engine, std::function<size_t()> connections);
+// A name besides the model's own.
+struct ModelAlias {
+  std::string name;
+  std::string model;  // a ServedModel::id
+};
+
+// Outlives every request. Immutable while requests are served: any thread may read it.
+struct Service {
+  std::vector<ServedModel> models;  // at least one; the first is meant where a request names none
+  std::vector<ModelAlias> aliases;
+  int64_t created = 0;                                // Unix seconds when the service started
+  double started_seconds = 0;                         // base::monotonic_seconds() then
+  std::function<http::ServerCounters()> transport;    // for /health and /metrics; may be empty
+  std::vector<std::string> cors_origins = {"local"};  // whose pages may call: cors.h
+  double request_seconds = 0;  // for requests that do not set a time limit of their own; 0: none
+};
+
+// Without a model yet.
+Service make_service();
+// With one, by the engine's own name.
+Service make_service(engine::Engine& engine, std::function<http::ServerCounters()> transport);
+
+// One more model. Throws Error{kBadInput} when the name (empty: the engine's own) is in use or not a plain
+// word.
+void add_model(Service& service, engine::Engine& engine, const std::string& name = {});
+// Throws Error{kBadInput} when the name is in use, or there is no such model.
+void add_alias(Service& service, const ModelAlias& alias);
 
 // Whose words an endpoint speaks where it refuses.
 enum class Dialect { kOpenAi, kAnthropic };

@@ -25,22 +25,21 @@ void answer(const Call& call, const Json& json) {
 void tokenize(const Call& call) {
   const Json body = parse_body(call.request.body);
   const Fields fields(body);
-  engine::Engine& engine = call.service.engine;
+  const NamedModel model = find_model(call.service, fields.string("model").value_or(""));
+  engine::Engine& engine = model.served.engine;
   const text::Tokenizer& tokenizer = *engine.tokenizer();
   std::vector<text::TokenId> tokens;
   if (fields.find("messages") != nullptr) {
     ChatRequest request = read_chat_request(body, call.request.body);
-    const NamedModel model = find_model(call.service, request.options.model);
-    tokens = prepare_chat(call.service, request, model.thinking).request.prompt;
+    tokens = prepare_chat(model.served, request, model.thinking).request.prompt;
   } else {
-    find_model(call.service, fields.string("model").value_or(""));
     const char* name = "prompt";
     for (const char* other : {"text", "content"}) {  // as other servers call it
       if (fields.find(other) != nullptr) name = other;
     }
     fields.required(name);
     const std::string text = *fields.string(name);
-    check_prompt_bytes(call.service, text.size());
+    check_prompt_bytes(model.served, text.size());
     const bool special = fields.boolean("add_special_tokens").value_or(false);
     tokens = special ? engine::text_request(engine, text).prompt : tokenizer.encode(text);
   }
@@ -56,9 +55,9 @@ void tokenize(const Call& call) {
 void detokenize(const Call& call) {
   const Json body = parse_body(call.request.body);
   const Fields fields(body);
-  find_model(call.service, fields.string("model").value_or(""));
+  const NamedModel model = find_model(call.service, fields.string("model").value_or(""));
   const std::vector<text::TokenId> tokens = read_token_ids(fields.required("tokens"), "tokens");
-  const std::string text = call.service.engine.tokenizer()->decode(tokens);
+  const std::string text = model.served.engine.tokenizer()->decode(tokens);
   answer(call, {{"prompt", text}, {"content", text}});
 }
 

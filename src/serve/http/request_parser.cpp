@@ -1,11 +1,23 @@
 #include "serve/http/request_parser.h"
 
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 
 namespace hadal::serve::http {
+
+namespace e = boost::beast::http;
+
+namespace {
+
+bool is_number(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+}  // namespace
 
 RequestParser::RequestParser(size_t max_head_bytes, size_t max_body_bytes)
     : header_bytes_left_(max_head_bytes) {
@@ -13,15 +25,57 @@ RequestParser::RequestParser(size_t max_head_bytes, size_t max_body_bytes)
   body_limit(max_body_bytes);
 }
 
-void RequestParser::on_field_impl(boost::beast::http::field field, boost::beast::string_view name,
+size_t RequestParser::feed(std::string_view bytes, boost::system::error_code& ec) {
+  ec = {};
+  if (!head_seen_) check_lines(bytes, ec);
+  if (ec || bytes.empty()) return 0;
+  const size_t used = put(boost::asio::buffer(bytes.data(), bytes.size()), ec);
+  seen_ -= std::min(seen_, used);
+  return used;
+}
+
+// Of the first line and the headers, as raw bytes: Beast gives out what it has made of them.
+void RequestParser::check_lines(std::string_view bytes, boost::system::error_code& ec) {
+  for (; seen_ < bytes.size() && !head_seen_; ++seen_) {
+    const char c = bytes[seen_];
+    if (c == '\n') {
+      if (last_ != '\r') {
+        ec = e::error::bad_line_ending;
+        return;
+      }
+      head_seen_ = line_bytes_ == 1 && !first_line_;
+      first_line_ = false;
+      line_bytes_ = 0;
+    } else {
+      if (line_bytes_ == 0 && !first_line_ && (c == ' ' || c == '\t')) {
+        ec = e::error::bad_obs_fold;
+        return;
+      }
+      ++line_bytes_;
+    }
+    last_ = c;
+  }
+}
+
+void RequestParser::on_field_impl(e::field field, boost::beast::string_view name,
                                   boost::beast::string_view value, boost::beast::error_code& ec) {
   const size_t bytes = name.size() + value.size() + 4;  // ": " and the line break
   if (bytes > header_bytes_left_) {
-    ec = boost::beast::http::error::header_limit;
+    ec = e::error::header_limit;
     return;
   }
   header_bytes_left_ -= bytes;
-  if (!is_header_done()) get().insert(field, name, value);
+  if (is_header_done()) return;  // a trailer
+  if (field == e::field::content_length && (!is_number(value) || ++lengths_ > 1)) {
+    ec = lengths_ > 1 ? e::error::multiple_content_length : e::error::bad_content_length;
+  } else if (field == e::field::transfer_encoding &&
+             (++encodings_ > 1 || get().version() < 11 || !boost::beast::iequals(value, "chunked"))) {
+    ec = e::error::bad_transfer_encoding;
+  } else if (field == e::field::host && ++hosts_ > 1) {
+    ec = e::error::bad_field;
+  } else {
+    get().insert(field, name, value);
+  }
 }
 
 Request to_request(RequestParser::value_type&& message) {

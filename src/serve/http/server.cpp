@@ -1,6 +1,7 @@
 #include "serve/http/server.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -11,22 +12,74 @@
 #include <vector>
 
 #include "base/error.h"
+#include "serve/http/address_limit.h"
 #include "serve/http/session.h"
+#include "serve/http/tls.h"
 
 namespace hadal::serve::http {
 
 using asio::ip::tcp;
 
+namespace {
+
+// Descriptors for everything that is no connection: the model, pages, logs, the database.
+constexpr size_t kOtherFiles = 256;
+// Connections beyond the limit that are told why they are refused; past these they are dropped without a
+// word.
+constexpr size_t kMostRefusals = 64;
+
+// As many open files as the system lets this process have; what that is.
+size_t raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kOtherFiles * 2;
+  if (limit.rlim_cur < limit.rlim_max) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return static_cast<size_t>(limit.rlim_cur);
+}
+
+ServerOptions fit_to_system(ServerOptions options) {
+  const size_t files = raise_file_limit();
+  const size_t room = files > 2 * kOtherFiles ? files - kOtherFiles : files / 2;
+  if (options.max_connections > room) {
+    spdlog::warn("http: the limit of {} open files has room for {} connections, not {}; raise it (ulimit -n)",
+                 files, room, options.max_connections);
+    options.max_connections = room;
+  }
+  return options;
+}
+
+std::unique_ptr<TlsCertificate> load_certificate(const ServerOptions& options) {
+  if (options.tls_certificate.empty() && options.tls_key.empty()) return nullptr;
+  if (options.tls_certificate.empty() || options.tls_key.empty()) {
+    throw_error(ErrorCode::kBadInput, "[tls] a certificate and its key are needed, both");
+  }
+  return std::make_unique<TlsCertificate>(options.tls_certificate, options.tls_key);
+}
+
+}  // namespace
+
 struct Server::Impl {
   explicit Impl(ServerOptions given)
-      : options(std::move(given)),
-        context{options, nullptr, {}, {}},
+      : options(fit_to_system(std::move(given))),
+        certificate(load_certificate(options)),
+        addresses(options.max_connections_per_address, options.proxies),
+        context{.options = options},
+        handlers(static_cast<size_t>(options.handler_threads)),
+        large_handlers(1),
         strand(asio::make_strand(io)),
         acceptor(strand),
         drain_timer(strand),
         accept_timer(strand),
         signals(strand) {
+    context.handlers = &handlers;
+    context.large_handlers = &large_handlers;
     context.on_closed = [this](Session* session) { on_session_closed(session); };
+    context.on_answered = [this] {
+      if (context.draining) asio::post(strand, [this] { finish_stop_when_answered(); });
+    };
     bind();
   }
 
@@ -77,6 +130,7 @@ struct Server::Impl {
     if (stop_on_signals) {
       signals.add(SIGINT);
       signals.add(SIGTERM);
+      signals.add(SIGHUP);
       wait_for_signal();
     }
     asio::post(strand, [this] { accept(); });
@@ -88,6 +142,10 @@ struct Server::Impl {
     }
     // Every session is closed, so nothing that is still queued matters. Waiting for the queue to run dry
     // instead was seen to hang once, with no socket and no timer left.
+    handlers.stop();
+    large_handlers.stop();
+    handlers.join();
+    large_handlers.join();
     io.stop();
     for (std::thread& thread : threads) thread.join();
   }
@@ -117,26 +175,52 @@ struct Server::Impl {
         accept_timer.async_wait([this](error_code) { accept(); });
         return;
       }
-      auto session = std::make_shared<Session>(std::move(socket), context);
-      size_t open = 0;
-      {
-        const std::lock_guard lock(mutex);
-        sessions.emplace(session.get(), session);
-        open = sessions.size();
-      }
-      if (open > options.max_connections) {
-        session->refuse_and_close(503, "the server has as many connections as it takes; try again later");
-      } else {
-        session->start();
-      }
+      take(std::move(socket));
       accept();
     });
+  }
+
+  void take(Socket socket) {
+    error_code ec;
+    const auto peer = socket.remote_endpoint(ec);
+    if (ec) return;  // gone already
+    ++accepted_total;
+    const auto key = AddressLimit::key_of(peer.address());
+    std::shared_ptr<Session> session;
+    bool many = false, many_of_one = false;
+    {
+      const std::lock_guard lock(mutex);
+      const size_t of_one = addresses.add(key);
+      many = sessions.size() >= options.max_connections;
+      many_of_one = addresses.is_over(of_one);
+      const bool refused = many || many_of_one;
+      // One that is refused takes seconds to close, and a TLS one much work to tell.
+      if (refused && (refusals >= kMostRefusals || certificate)) {
+        addresses.remove(key);
+        ++refused_connections_total;
+        socket.set_option(asio::socket_base::linger(true, 0), ec);
+        return;
+      }
+      session = std::make_shared<Session>(
+          Stream(std::move(socket), certificate ? certificate->current() : nullptr), context);
+      sessions.emplace(session.get(), Open{session, key, refused});
+      refusals += refused ? 1 : 0;
+    }
+    if (!many && !many_of_one) return session->start();
+    ++refused_connections_total;
+    if (many) {
+      session->refuse_and_close(503, "the server has as many connections as it takes; try again later");
+    } else {
+      session->refuse_and_close(429, "too many connections from this address; use fewer, or wait");
+    }
   }
 
   void wait_for_signal() {
     signals.async_wait([this](error_code ec, int signal) {
       if (ec) return;
-      if (++signals_seen == 1) {
+      if (signal == SIGHUP) {
+        start_reload();
+      } else if (++signals_seen == 1) {
         spdlog::info("signal {}: finishing running answers (at most {} s); again to stop at once", signal,
                      options.drain_timeout);
         begin_stop();
@@ -149,16 +233,26 @@ struct Server::Impl {
 
   // ---- Stopping; on `strand` ----
 
+  // Who connects meanwhile, or sends a request, is told to come back later.
   void begin_stop() {
     if (context.draining.exchange(true)) return;
-    error_code ignored;
-    acceptor.close(ignored);
-    accept_timer.cancel();
     drain_timer.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
         std::chrono::duration<double>(options.drain_timeout)));
     drain_timer.async_wait([this](error_code ec) {
       if (!ec) cut_all();
     });
+    finish_stop_when_answered();
+  }
+
+  void finish_stop_when_answered() {
+    if (context.answering == 0) finish_stop();
+  }
+
+  void finish_stop() {
+    if (!acceptor.is_open()) return;
+    error_code ignored;
+    acceptor.close(ignored);
+    accept_timer.cancel();
     for (const auto& session : open_sessions()) session->drain();
     const std::lock_guard lock(mutex);
     stopping = true;
@@ -167,37 +261,74 @@ struct Server::Impl {
 
   void cut_all() {
     for (const auto& session : open_sessions()) session->cut();
+    finish_stop();
   }
 
   std::vector<std::shared_ptr<Session>> open_sessions() {
     std::vector<std::shared_ptr<Session>> open;
     const std::lock_guard lock(mutex);
-    for (const auto& [key, weak] : sessions) {
-      if (auto session = weak.lock()) open.push_back(std::move(session));
+    for (const auto& [key, entry] : sessions) {
+      if (auto session = entry.session.lock()) open.push_back(std::move(session));
     }
     return open;
   }
 
   void on_session_closed(Session* session) {
     const std::lock_guard lock(mutex);
-    sessions.erase(session);
-    done.notify_all();
+    const auto found = sessions.find(session);
+    if (found == sessions.end()) return;
+    addresses.remove(found->second.address);
+    refusals -= found->second.refused ? 1 : 0;
+    sessions.erase(found);
+    if (stopping) done.notify_all();
   }
 
+  // ---- Reloading ----
+
+  // Not on a transport thread: files and databases may be slow.
+  void start_reload() {
+    asio::post(large_handlers, [this] {
+      if (certificate) run_hook("TLS certificate", [this] { certificate->reload(); });
+      for (const auto& [what, hook] : reload_hooks) run_hook(what, hook);
+    });
+  }
+
+  static void run_hook(const std::string& what, const std::function<void()>& hook) {
+    try {
+      hook();
+      spdlog::info("reloaded: {}", what);
+    } catch (const std::exception& e) {
+      spdlog::error("not reloaded, the old one stays: {}: {}", what, e.what());
+    }
+  }
+
+  // A connection, and what it counts as.
+  struct Open {
+    std::weak_ptr<Session> session;
+    AddressLimit::Key address;
+    bool refused = false;
+  };
+
   const ServerOptions options;
+  const std::unique_ptr<TlsCertificate> certificate;  // null: plain HTTP
+  std::vector<std::pair<std::string, std::function<void()>>> reload_hooks;
   Handler handler;
   uint16_t port = 0;
   bool listening = false;
   int signals_seen = 0;
 
-  std::mutex mutex;  // guards the next four
+  std::atomic<uint64_t> accepted_total{0}, refused_connections_total{0};
+  mutable std::mutex mutex;  // guards the next five
   std::condition_variable done;
-  std::unordered_map<Session*, std::weak_ptr<Session>> sessions;
+  std::unordered_map<Session*, Open> sessions;
+  AddressLimit addresses;
+  size_t refusals = 0;  // of `sessions`
   bool stopping = false;
 
   SessionContext context;
   // After what sessions refer to: its queue may hold the last reference to some.
   asio::io_context io;
+  asio::thread_pool handlers, large_handlers;
   Strand strand;
   asio::basic_socket_acceptor<tcp, Strand> acceptor;
   asio::steady_timer drain_timer;
@@ -212,8 +343,9 @@ uint16_t Server::port() const { return impl_->port; }
 
 std::string Server::url() const {
   const std::string& host = impl_->options.host;
-  return host.find(':') == std::string::npos ? fmt::format("http://{}:{}", host, impl_->port)
-                                             : fmt::format("http://[{}]:{}", host, impl_->port);
+  const char* scheme = impl_->certificate ? "https" : "http";
+  return host.find(':') == std::string::npos ? fmt::format("{}://{}:{}", scheme, host, impl_->port)
+                                             : fmt::format("{}://[{}]:{}", scheme, host, impl_->port);
 }
 
 void Server::listen() { impl_->listen(); }
@@ -224,9 +356,25 @@ void Server::stop() {
   asio::post(impl_->strand, [impl = impl_.get()] { impl->begin_stop(); });
 }
 
-size_t Server::connections() const {
-  const std::lock_guard lock(impl_->mutex);
-  return impl_->sessions.size();
+void Server::reload() { impl_->start_reload(); }
+
+void Server::on_reload(std::string what, std::function<void()> hook) {
+  impl_->reload_hooks.emplace_back(std::move(what), std::move(hook));
+}
+
+ServerCounters Server::counters() const {
+  ServerCounters counters;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    counters.connections = impl_->sessions.size();
+  }
+  const SessionContext& context = impl_->context;
+  counters.accepted_total = impl_->accepted_total;
+  counters.refused_connections_total = impl_->refused_connections_total;
+  counters.requests_total = context.requests_total;
+  counters.refused_requests_total = context.refused_requests_total;
+  counters.slow_readers_total = context.slow_readers_total;
+  return counters;
 }
 
 }  // namespace hadal::serve::http

@@ -1,6 +1,6 @@
 // The HTTP/1.1 transport: accepts, parses, bounds and times everything that a client sends, and carries
-// answers back. It knows nothing of JSON or models. Boost.Asio and Beast stay behind this header
-// (docs/adr/0005).
+// answers back, with TLS or without. It knows nothing of JSON or models. Boost.Asio and Beast stay behind
+// this header (docs/adr/0005, docs/adr/0014).
 #pragma once
 
 #include <cstddef>
@@ -8,13 +8,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "serve/http/exchange.h"
 #include "serve/http/message.h"
 
 namespace hadal::serve::http {
 
-// Runs on a transport thread for each complete request: it must not wait. What it throws becomes a 500.
+// Runs on a handler thread for each complete request. It may take its time (parse, read a database), but
+// there are few such threads: it must not wait for what takes as long as an answer. What it throws becomes a
+// 500.
 using Handler = std::function<void(Request request, std::shared_ptr<Exchange> exchange)>;
 
 // The answer to a request that the transport itself refuses (too large, too slow, not HTTP).
@@ -22,17 +25,29 @@ using Refusal = std::function<Response(int status, const std::string& message)>;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
-  uint16_t port = 0;  // 0: any free port
-  int threads = 2;    // transport threads
+  uint16_t port = 0;        // 0: any free port
+  int threads = 2;          // transport threads
+  int handler_threads = 4;  // besides one for requests with bodies over 64 KB, which come one after another
+
+  // PEM files; both empty: plain HTTP.
+  std::string tls_certificate, tls_key;
 
   size_t max_head_bytes = 32 * 1024;
   size_t max_body_bytes = 8 * 1024 * 1024;
-  size_t max_connections = 512;
-  size_t max_unsent_bytes = 1024 * 1024;  // of one stream; a client further behind is cut off
+  size_t max_connections = 16384;  // cut to what the process's limit of open files has room for
+  // 0: no limit. An IPv6 address counts as its /64. Addresses of `proxies` are not counted: they speak for
+  // many.
+  size_t max_connections_per_address = 256;
+  std::vector<std::string> proxies = {"127.0.0.1", "::1"};
+  size_t max_unsent_bytes = 1024 * 1024;      // of one stream; a client further behind is cut off
+  size_t send_buffer_bytes = 256 * 1024;      // the kernel's, for each connection
+  size_t max_held_bytes = 512 * 1024 * 1024;  // of bodies under way and answers unsent, in all
 
   // Seconds.
-  double head_timeout = 15;   // from a request's first byte to the end of its headers
-  double body_timeout = 60;   // from there to the end of the body
+  double head_timeout = 15;   // from a request's first byte to the end of its headers; a TLS handshake
+  double body_timeout = 300;  // from there to the end of the body,
+  double body_window = 10;    // of which so much must have come in each such time:
+  double min_body_bytes_per_second = 1024;
   double write_timeout = 30;  // for each write to be taken by the client's machine
   double idle_timeout = 75;   // between requests on one connection
   double stream_idle_seconds = 10;
@@ -41,9 +56,20 @@ struct ServerOptions {
   Refusal refusal;  // default: plain text
 };
 
+// Totals are since the server was made.
+struct ServerCounters {
+  uint64_t connections = 0;  // open now
+  uint64_t accepted_total = 0;
+  uint64_t refused_connections_total = 0;  // too many, in all or from one address
+  uint64_t requests_total = 0;             // complete, and given to the handler
+  uint64_t refused_requests_total = 0;     // by the transport itself, refused connections included
+  uint64_t slow_readers_total = 0;         // answers cut because they were not taken
+};
+
 class Server {
  public:
-  // Takes the port. Throws Error{kIo} naming host, port and the reason.
+  // Takes the port and reads the certificate. Throws Error{kIo} naming host, port and the reason, or
+  // Error{kBadInput} naming the file or option.
   explicit Server(ServerOptions options);
   ~Server();
   Server(const Server&) = delete;
@@ -55,15 +81,23 @@ class Server {
   // From here clients can connect; they are answered once run() is called. Throws Error{kIo}.
   void listen();
 
-  // Serves until stop(), then lets running answers finish (at most drain_timeout) and returns. With
-  // `stop_on_signals`, SIGINT and SIGTERM call stop(), a second one cuts at once. Calls listen() if nobody
-  // did. Every Exchange must be gone before the Server is.
+  // `what` names it in the log. Called by reload(), on a handler thread, in the order of these calls, after
+  // the certificate has been read again; what a hook throws is logged, and the next ones are called. Before
+  // run().
+  void on_reload(std::string what, std::function<void()> hook);
+
+  // Serves until stop(): requests under way are answered (for at most drain_timeout), new ones get 503 with
+  // Retry-After meanwhile; then it closes every connection and returns. With `stop_on_signals`, SIGINT and
+  // SIGTERM call stop(), a second one cuts at once, and SIGHUP calls reload(). Calls listen() if nobody did.
+  // Every Exchange must be gone before the Server is.
   void run(Handler handler, bool stop_on_signals = false);
 
   // Any thread, any number of times.
   void stop();
+  void reload();
 
-  size_t connections() const;
+  ServerCounters counters() const;
+  size_t connections() const { return counters().connections; }
 
  private:
   struct Impl;

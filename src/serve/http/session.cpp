@@ -1,27 +1,39 @@
 #include "serve/http/session.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/sslerr.h>
 #include <spdlog/spdlog.h>
 
-#include <boost/asio/bind_executor.hpp>
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
-#include <boost/beast/http/read.hpp>
-#include <chrono>
 #include <utility>
 
 namespace hadal::serve::http {
 
+namespace beast = boost::beast;
+
 namespace {
 
+// Read at a time: little where nothing or a small request is expected, for there are many such connections.
+constexpr size_t kSmallReadBytes = 1024;
 constexpr size_t kReadBytes = 16 * 1024;
 // Bytes of following requests that are kept while an answer is under way; past that the client waits.
-constexpr size_t kMaxPipelinedBytes = 64 * 1024;
-// Of what was received and is not parsed yet; a chunk's header that grows beyond it ends the request.
-constexpr size_t kMaxBufferBytes = 256 * 1024;
-constexpr double kLingerSeconds = 2;
-constexpr size_t kLingerBytes = 32 * 1024 * 1024;
+constexpr size_t kMaxPipelinedBytes = 16 * 1024;
+// Of what was received and cannot be parsed yet, besides the headers: a chunk's first line.
+constexpr size_t kMaxUnparsedBytes = 16 * 1024;
+// A body in chunks may take so many times its limit on the wire: a chunk of one byte has six bytes.
+constexpr size_t kMaxChunkOverhead = 8;
+// Parsing a body of more takes long enough for others to notice.
+constexpr size_t kLargeBodyBytes = 64 * 1024;
+
+constexpr const char* kShuttingDown = "the server is shutting down; try again later";
 
 Response plain_refusal(int status, const std::string& message) {
   return {status, "text/plain; charset=utf-8", {}, message + "\n"};
@@ -29,99 +41,8 @@ Response plain_refusal(int status, const std::string& message) {
 
 }  // namespace
 
-void ExchangeState::finish() {
-  open = false;
-  std::function<void()> dropped;  // destroyed outside the lock: it may own anything
-  const std::lock_guard lock(mutex);
-  dropped.swap(hang_up);
-}
-
-void ExchangeState::hung_up() {
-  open = false;
-  std::function<void()> callback;
-  {
-    const std::lock_guard lock(mutex);
-    gone = true;
-    callback.swap(hang_up);
-  }
-  if (callback) callback();
-}
-
-// Hands every call to the connection's strand; holds the connection's memory, not its socket.
-class HttpExchange final : public Exchange {
- public:
-  HttpExchange(std::shared_ptr<Session> session, std::shared_ptr<ExchangeState> state, uint64_t serial)
-      : session_(std::move(session)), state_(std::move(state)), serial_(serial) {}
-
-  ~HttpExchange() override {
-    if (!state_->open) return;
-    asio::post(session_->socket_.get_executor(),
-               [session = session_, serial = serial_] { session->abandon(serial); });
-  }
-
-  void respond(Response response) override {
-    asio::post(session_->socket_.get_executor(),
-               [session = session_, serial = serial_, response = std::move(response)]() mutable {
-                 session->respond(serial, std::move(response));
-               });
-  }
-
-  void hold(StreamHead head) override {
-    asio::post(session_->socket_.get_executor(),
-               [session = session_, serial = serial_, head = std::move(head)]() mutable {
-                 session->hold(serial, std::move(head));
-               });
-  }
-
-  void begin_stream(StreamHead head) override {
-    asio::post(session_->socket_.get_executor(),
-               [session = session_, serial = serial_, head = std::move(head)]() mutable {
-                 session->begin_stream(serial, std::move(head));
-               });
-  }
-
-  bool write(std::string bytes) override {
-    if (!state_->open) return false;
-    const size_t unsent = state_->unsent_bytes.fetch_add(bytes.size()) + bytes.size();
-    if (unsent > session_->context_.options.max_unsent_bytes) {
-      asio::post(session_->socket_.get_executor(),
-                 [session = session_, serial = serial_] { session->abandon(serial); });
-      return false;
-    }
-    asio::post(session_->socket_.get_executor(),
-               [session = session_, serial = serial_, bytes = std::move(bytes)]() mutable {
-                 session->write(serial, std::move(bytes));
-               });
-    return true;
-  }
-
-  void end_stream() override {
-    asio::post(session_->socket_.get_executor(),
-               [session = session_, serial = serial_] { session->end_stream(serial); });
-  }
-
-  void on_hang_up(std::function<void()> callback) override {
-    {
-      const std::lock_guard lock(state_->mutex);
-      if (!state_->gone) {
-        if (state_->open) state_->hang_up = std::move(callback);
-        return;
-      }
-    }
-    callback();
-  }
-
- private:
-  std::shared_ptr<Session> session_;
-  std::shared_ptr<ExchangeState> state_;
-  uint64_t serial_;
-};
-
-Session::Session(Socket socket, SessionContext& context)
-    : socket_(std::move(socket)),
-      timer_(socket_.get_executor()),
-      context_(context),
-      buffer_(kMaxBufferBytes + context.options.max_head_bytes) {}
+Session::Session(Stream stream, SessionContext& context)
+    : stream_(std::move(stream)), timer_(stream_.get_executor()), context_(context) {}
 
 Session::~Session() {
   if (exchange_) exchange_->finish();
@@ -129,334 +50,320 @@ Session::~Session() {
 }
 
 void Session::start() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    error_code ignored;
-    self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    self->set_deadline(self->context_.options.idle_timeout);
-    self->wait_for_bytes();
+  asio::post(executor(), [self = shared_from_this()] {
+    self->tune_socket();
+    self->stream_.is_tls() ? self->handshake() : self->wait_for_request();
   });
 }
 
 void Session::refuse_and_close(int status, std::string message) {
-  asio::post(socket_.get_executor(), [self = shared_from_this(), status, message = std::move(message)] {
+  asio::post(executor(), [self = shared_from_this(), status, message = std::move(message)] {
+    self->tune_socket();
     self->refuse(status, message);
   });
 }
 
 void Session::drain() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+  asio::post(executor(), [self = shared_from_this()] {
     self->keep_alive_ = false;
-    if (self->phase_ == Phase::kIdle) self->close();
+    if (self->phase_ < Phase::kHandling) self->close();
   });
 }
 
 void Session::cut() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->close(); });
+  asio::post(executor(), [self = shared_from_this()] { self->close(); });
+}
+
+// A peer that has vanished without a word is noticed: while it owes us acknowledgements after write_timeout,
+// else by the kernel's probes, within two minutes.
+void Session::tune_socket() {
+  Socket& socket = stream_.socket();
+  error_code ignored;
+  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket.set_option(asio::socket_base::keep_alive(true), ignored);
+  const auto set = [&](int option, int value) {
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, option, &value, sizeof value);
+  };
+  set(TCP_KEEPIDLE, 60);
+  set(TCP_KEEPINTVL, 15);
+  set(TCP_KEEPCNT, 4);
+  set(TCP_USER_TIMEOUT, static_cast<int>(context_.options.write_timeout * 1000));
+  // What the kernel keeps for a reader that stalls; by itself it would grow to megabytes each.
+  socket.set_option(asio::socket_base::send_buffer_size(static_cast<int>(context_.options.send_buffer_bytes)),
+                    ignored);
+}
+
+// ---- TLS ----
+
+void Session::handshake() {
+  phase_ = Phase::kHandshake;
+  set_deadline(context_.options.head_timeout);
+  stream_.async_handshake([self = shared_from_this()](error_code ec) { self->on_handshake(ec); });
+}
+
+void Session::on_handshake(error_code ec) {
+  if (phase_ == Phase::kClosed) return;
+  if (!ec) return wait_for_request();
+  spdlog::debug("http: TLS handshake: {}", ec.message());
+  ++context_.refused_requests_total;
+  const bool plain_http = ec.category() == asio::error::get_ssl_category() &&
+                          ERR_GET_REASON(static_cast<unsigned long>(ec.value())) == SSL_R_HTTP_REQUEST;
+  if (!plain_http) return close();
+  const Response hint = plain_refusal(400, "this port speaks HTTPS: use https://");
+  in_flight_ =
+      encode_head(400, hint.content_type, {}, fmt::format("Content-Length: {}", hint.body.size()), false) +
+      hint.body;
+  asio::async_write(stream_.socket(), asio::buffer(in_flight_),
+                    [self = shared_from_this()](error_code, size_t) { self->close(); });
 }
 
 // ---- Reading ----
 
-// The one read that is pending between requests and while an answer is made: there it brings the next
-// request, here it notices that the client has left.
-void Session::wait_for_bytes() {
-  waiting_ = true;
-  socket_.async_read_some(buffer_.prepare(kReadBytes), [self = shared_from_this()](error_code ec, size_t n) {
-    self->waiting_ = false;
-    self->on_bytes(ec, n);
-  });
+void Session::wait_for_request() {
+  phase_ = Phase::kIdle;
+  release_memory(received_);
+  set_deadline(context_.options.idle_timeout);
+  read_more();
+}
+
+// One read is always pending, but while enough of the next request is here. Its end is how a client that
+// leaves is noticed.
+void Session::read_more() {
+  if (reading_) return;
+  const size_t bytes = phase_ == Phase::kIdle || phase_ == Phase::kHandling ? kSmallReadBytes : kReadBytes;
+  if (incoming_.size() != bytes) incoming_ = std::vector<char>(bytes);
+  reading_ = true;
+  stream_.async_read_some(asio::buffer(incoming_),
+                          [self = shared_from_this()](error_code ec, size_t n) { self->on_bytes(ec, n); });
 }
 
 void Session::on_bytes(error_code ec, size_t n) {
-  buffer_.commit(n);
+  reading_ = false;
+  if (phase_ == Phase::kClosed) return;
+  if (phase_ == Phase::kLinger) {
+    if (ec || n > linger_bytes_left_) return close();
+    linger_bytes_left_ -= n;
+    return read_more();
+  }
+  received_.append(incoming_.data(), n);
+  if (phase_ == Phase::kHandling) {
+    if (ec) return hang_up();
+    if (received_.size() < kMaxPipelinedBytes) read_more();
+    return;
+  }
   if (phase_ == Phase::kIdle) {
-    // finish_answer() cancels this read when the next request has come already.
-    if (buffer_.size() > 0 && !timed_out_ && (!ec || ec == asio::error::operation_aborted))
-      return read_head();
+    if (n > 0) return begin_request();
     return close();
   }
-  if (phase_ == Phase::kLinger) return discard(kLingerBytes);
-  if (phase_ != Phase::kHandling) return;
-  if (ec && ec != asio::error::operation_aborted) return hang_up();
-  if (buffer_.size() < kMaxPipelinedBytes) wait_for_bytes();
+  if (phase_ == Phase::kBody && n > 0 && !take_body_bytes(n)) return;
+  if (n > 0) return parse();
+  on_end_of_input(ec);
 }
 
-void Session::read_head() {
+void Session::on_end_of_input(error_code ec) {
+  if (ec == asio::error::connection_reset) return close();
+  refuse(400, phase_ == Phase::kBody ? "the request's body is not complete"
+                                     : "the request ended before its headers did");
+}
+
+void Session::begin_request() {
   phase_ = Phase::kHead;
   parser_.emplace(context_.options.max_head_bytes, context_.options.max_body_bytes);
+  body_wire_bytes_ = window_bytes_ = 0;
   set_deadline(context_.options.head_timeout);
-  beast::http::async_read_header(socket_, buffer_, *parser_,
-                                 [self = shared_from_this()](error_code ec, size_t) { self->on_head(ec); });
+  parse();
 }
 
-void Session::on_head(error_code ec) {
-  namespace e = beast::http;
-  if (phase_ == Phase::kClosed) return;
+// As far as the bytes go that are here.
+void Session::parse() {
+  std::string_view left = received_;
+  const auto keep = [&] { received_.erase(0, received_.size() - left.size()); };
+  while (!parser_->is_done()) {
+    error_code ec;
+    const size_t used = left.empty() ? 0 : parser_->feed(left, ec);
+    left.remove_prefix(used);
+    if (ec && ec != beast::http::error::need_more) return refuse_malformed(ec);
+    if (phase_ == Phase::kHead && parser_->is_header_done()) {
+      keep();
+      left = received_;
+      if (!begin_body()) return;
+    } else if (used == 0) {
+      keep();
+      if (received_.size() > context_.options.max_head_bytes + kMaxUnparsedBytes) {
+        return refuse(413, "the request has a line that is too long");
+      }
+      return read_more();
+    }
+  }
+  keep();
+  dispatch();
+}
+
+// Behind the headers. What follows them is here in part already.
+bool Session::begin_body() {
+  phase_ = Phase::kBody;
   const ServerOptions& options = context_.options;
-  if (timed_out_)
-    return refuse(408, fmt::format("the request's headers took over {} s", options.head_timeout));
-  if (ec == e::error::end_of_stream || ec == asio::error::connection_reset) return close();
+  http_1_1_ = parser_->get().version() >= 11;
+  body_end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                 std::chrono::duration<double>(options.body_timeout));
+  set_deadline(std::min(options.body_timeout, options.body_window));
+  if (parser_->is_done()) return true;
+  if (!take_body_bytes(received_.size())) return false;
+  const auto expect = parser_->get()[beast::http::field::expect];
+  if (http_1_1_ && received_.empty() && beast::iequals(expect, "100-continue")) say_continue();
+  return true;
+}
+
+// False when that is more than the server has room for.
+bool Session::take_body_bytes(size_t n) {
+  body_wire_bytes_ += n;
+  window_bytes_ += n;
+  held_body_bytes_ += n;
+  const ServerOptions& options = context_.options;
+  if (context_.held_bytes.fetch_add(n) + n > options.max_held_bytes) {
+    refuse(503, "the server has no room for this request's body now; try again later");
+    return false;
+  }
+  if (body_wire_bytes_ / kMaxChunkOverhead > options.max_body_bytes) {
+    refuse(413, fmt::format("the request's body is over {} bytes", options.max_body_bytes));
+    return false;
+  }
+  return true;
+}
+
+void Session::say_continue() {
+  if (writing_) return;
+  in_flight_ = "HTTP/1.1 100 Continue\r\n\r\n";
+  writing_ = true;
+  asio::async_write(stream_, asio::buffer(in_flight_), [self = shared_from_this()](error_code ec, size_t) {
+    self->writing_ = false;
+    if (self->phase_ == Phase::kClosed) return;
+    if (ec) return self->close();
+    if (self->phase_ == Phase::kHandling) self->flush();  // an answer may wait already
+  });
+}
+
+void Session::refuse_malformed(error_code ec) {
+  namespace e = beast::http;
+  const ServerOptions& options = context_.options;
   if (ec == e::error::header_limit) {
     return refuse(431, fmt::format("the request's headers are over {} bytes", options.max_head_bytes));
   }
-  if (ec == e::error::body_limit) {
-    return refuse(413, fmt::format("the request's body is over {} bytes", options.max_body_bytes));
-  }
-  if (ec == e::error::partial_message) return refuse(400, "the request ended before its headers did");
-  if (ec && ec.category() == e::make_error_code(e::error::bad_version).category()) {
-    return refuse(400, fmt::format("not a valid HTTP/1.1 request: {}", ec.message()));
-  }
-  if (ec) return close();
-  const auto& head = parser_->get();
-  http_1_1_ = head.version() >= 11;
-  if (beast::iequals(head[e::field::expect], "100-continue") && http_1_1_ && !parser_->is_done()) {
-    in_flight_ = "HTTP/1.1 100 Continue\r\n\r\n";
-    asio::async_write(socket_, asio::buffer(in_flight_),
-                      [self = shared_from_this()](error_code failed, size_t) {
-                        if (self->phase_ == Phase::kClosed) return;
-                        failed ? self->close() : self->read_body();
-                      });
-    return;
-  }
-  read_body();
-}
-
-void Session::read_body() {
-  phase_ = Phase::kBody;
-  set_deadline(context_.options.body_timeout);
-  beast::http::async_read(socket_, buffer_, *parser_,
-                          [self = shared_from_this()](error_code ec, size_t) { self->on_body(ec); });
-}
-
-void Session::on_body(error_code ec) {
-  namespace e = beast::http;
-  if (phase_ == Phase::kClosed) return;
-  const ServerOptions& options = context_.options;
-  if (timed_out_) return refuse(408, fmt::format("the request's body took over {} s", options.body_timeout));
   if (ec == e::error::body_limit || ec == e::error::buffer_overflow) {
     return refuse(413, fmt::format("the request's body is over {} bytes", options.max_body_bytes));
   }
-  if (ec == e::error::partial_message) return refuse(400, "the request's body is not complete");
-  if (ec && ec.category() == e::make_error_code(e::error::bad_version).category()) {
-    return refuse(400, fmt::format("not a valid HTTP/1.1 request body: {}", ec.message()));
-  }
-  if (ec) return close();
-  dispatch();
+  refuse(400, fmt::format("not a valid HTTP/1.1 request{}: {}", phase_ == Phase::kBody ? " body" : "",
+                          ec.message()));
 }
 
 // Answers what cannot be handled, and ends the connection: where the next request starts is not known.
 void Session::refuse(int status, const std::string& message) {
   spdlog::debug("http: refused with {}: {}", status, message);
+  ++context_.refused_requests_total;
   phase_ = Phase::kHandling;
+  clear_deadline();
+  release_memory(received_);
+  context_.held_bytes -= std::exchange(held_body_bytes_, 0);
   ++serial_;
   exchange_ = std::make_shared<ExchangeState>();
   keep_alive_ = false;
   head_only_ = false;
   http_1_1_ = true;
-  timed_out_ = false;
   respond(serial_, context_.options.refusal ? context_.options.refusal(status, message)
                                             : plain_refusal(status, message));
 }
 
 void Session::dispatch() {
   clear_deadline();
+  if (context_.draining) return refuse(503, kShuttingDown);
   phase_ = Phase::kHandling;
   auto message = parser_->release();
   parser_.reset();
-  keep_alive_ = message.keep_alive() && !context_.draining;
+  keep_alive_ = message.keep_alive();
   Request request = to_request(std::move(message));
   head_only_ = request.method == "HEAD";
+  ++context_.requests_total;
+  ++context_.answering;
+  counted_ = true;
   exchange_ = std::make_shared<ExchangeState>();
   auto exchange = std::make_shared<HttpExchange>(shared_from_this(), exchange_, ++serial_);
-  if (!waiting_) wait_for_bytes();
-  try {
-    (*context_.handler)(std::move(request), std::move(exchange));
-  } catch (const std::exception& e) {
-    // The handler's reference is gone by now: abandon() answers 500.
-    spdlog::error("http: a handler failed: {}", e.what());
-  }
+  if (received_.size() < kMaxPipelinedBytes) read_more();
+  const bool large = request.body.size() > kLargeBodyBytes;
+  const size_t held = std::exchange(held_body_bytes_, 0);
+  asio::post(*(large ? context_.large_handlers : context_.handlers),
+             [&context = context_, held, state = exchange_, request = std::move(request),
+              exchange = std::move(exchange)]() mutable {
+               try {
+                 if (state->open) (*context.handler)(std::move(request), std::move(exchange));
+               } catch (const std::exception& e) {
+                 // The handler's reference is gone by now: abandon() answers 500.
+                 spdlog::error("http: a handler failed: {}", e.what());
+               }
+               context.held_bytes -= held;
+             });
 }
 
-// ---- Answering ----
-
-void Session::respond(uint64_t serial, Response response) {
-  if (!answers(serial)) return;
-  if (streaming_) {
-    if (!held_) return;
-    pieces_ += response.body;
-    if (exchange_) exchange_->unsent_bytes += response.body.size();
-    ending_ = true;
-    return flush();
-  }
-  outbox_ = encode_head(response.status, response.content_type, response.headers,
-                        response.status == 204 || response.status == 304
-                            ? std::string()
-                            : fmt::format("Content-Length: {}", response.body.size()),
-                        keep_alive_);
-  if (!head_only_) outbox_ += response.body;
-  ending_ = true;
-  flush();
-}
-
-void Session::hold(uint64_t serial, StreamHead head) {
-  if (!answers(serial) || streaming_) return;
-  held_ = std::move(head);
-  set_deadline(context_.options.stream_idle_seconds);
-}
-
-void Session::begin_stream(uint64_t serial, StreamHead head) {
-  if (!answers(serial) || streaming_) return;
-  streaming_ = true;
-  chunked_ = http_1_1_;
-  if (!chunked_) keep_alive_ = false;
-  idle_bytes_ = std::move(head.idle_bytes);
-  head.headers.push_back({"Cache-Control", "no-cache"});
-  outbox_ = encode_head(200, head.content_type, head.headers, chunked_ ? "Transfer-Encoding: chunked" : "",
-                        keep_alive_);
-  flush();
-}
-
-void Session::write(uint64_t serial, std::string bytes) {
-  if (!answers(serial) || !streaming_) return;
-  pieces_ += bytes;
-  flush();
-}
-
-void Session::end_stream(uint64_t serial) {
-  if (!answers(serial) || !streaming_) return;
-  ending_ = true;
-  flush();
-}
-
-void Session::abandon(uint64_t serial) {
-  if (!answers(serial)) return;
-  if (streaming_) return hang_up();
-  keep_alive_ = false;
-  const std::string message = "the server could not answer this request";
-  respond(serial,
-          context_.options.refusal ? context_.options.refusal(500, message) : plain_refusal(500, message));
-}
-
-void Session::flush() {
-  if (writing_) return;
-  in_flight_ = std::exchange(outbox_, {});
-  in_flight_pieces_ = pieces_.size();
-  if (!pieces_.empty() && !head_only_) in_flight_ += chunked_ ? encode_chunk(pieces_) : pieces_;
-  pieces_.clear();
-  if (ending_ && streaming_ && chunked_ && !head_only_) {
-    in_flight_ += "0\r\n\r\n";
-    chunked_ = false;  // written once
-  }
-  if (in_flight_.empty()) {
-    if (ending_) finish_answer();
-    return;
-  }
-  writing_ = true;
-  set_deadline(context_.options.write_timeout);
-  asio::async_write(socket_, asio::buffer(in_flight_),
-                    [self = shared_from_this()](error_code ec, size_t) { self->on_written(ec); });
-}
-
-void Session::on_written(error_code ec) {
-  writing_ = false;
-  if (phase_ == Phase::kClosed) return;
-  if (ec) return hang_up();
-  if (exchange_) exchange_->unsent_bytes -= in_flight_pieces_;
-  clear_deadline();
-  if (!pieces_.empty() || ending_) return flush();
-  set_deadline(context_.options.stream_idle_seconds);  // on_deadline() sends idle_bytes_
-}
-
-void Session::finish_answer() {
-  exchange_->finish();
-  exchange_.reset();
-  held_.reset();
-  ending_ = streaming_ = chunked_ = false;
-  if (!keep_alive_ || context_.draining) return linger();
-  phase_ = Phase::kIdle;
-  if (buffer_.size() == 0) {
-    set_deadline(context_.options.idle_timeout);
-    if (!waiting_) wait_for_bytes();
-  } else if (waiting_) {
-    error_code ignored;
-    clear_deadline();
-    socket_.cancel(ignored);  // on_bytes() goes on
-  } else {
-    read_head();
-  }
-}
-
-// ---- Ending ----
-
-// Closing a socket with unread bytes makes the kernel send a reset, which can overtake the answer. So: say
-// that we are done, and read for a moment what still comes.
-void Session::linger() {
-  phase_ = Phase::kLinger;
-  error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-  set_deadline(kLingerSeconds);
-  if (!waiting_) return discard(kLingerBytes);
-  socket_.cancel(ignored);  // the read that watched for a hang-up: on_bytes() goes on
-}
-
-void Session::discard(size_t budget) {
-  buffer_.clear();
-  socket_.async_read_some(buffer_.prepare(kReadBytes),
-                          [self = shared_from_this(), budget](error_code ec, size_t n) {
-                            if (self->phase_ == Phase::kClosed) return;
-                            if (ec || self->timed_out_ || n > budget) return self->close();
-                            self->discard(budget - n);
-                          });
-}
-
-void Session::hang_up() {
-  if (phase_ == Phase::kClosed) return;
-  spdlog::debug("http: the client left before its answer was complete");
-  close();
-}
-
-void Session::close() {
-  if (phase_ == Phase::kClosed) return;
-  phase_ = Phase::kClosed;
-  ++deadline_;
-  timer_.cancel();
-  error_code ignored;
-  socket_.close(ignored);
-  if (auto exchange = std::exchange(exchange_, nullptr)) exchange->hung_up();
-  context_.on_closed(this);
-}
+// ---- Deadlines ----
 
 void Session::set_deadline(double seconds) {
-  const uint64_t id = ++deadline_;
-  timed_out_ = false;
-  timer_.expires_after(std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-      std::chrono::duration<double>(seconds)));
-  timer_.async_wait([self = shared_from_this(), id](error_code ec) {
-    if (!ec && id == self->deadline_) self->on_deadline();
+  deadline_ =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  if (deadline_ < armed_at_) arm_timer(deadline_);
+}
+
+void Session::arm_timer(Clock::time_point at) {
+  armed_at_ = at;
+  timer_.expires_at(at);
+  timer_.async_wait([self = shared_from_this(), at](error_code ec) {
+    if (ec || at != self->armed_at_) return;  // another has taken its place
+    self->armed_at_ = Clock::time_point::max();
+    if (self->phase_ == Phase::kClosed || self->deadline_ == Clock::time_point::max()) return;
+    if (Clock::now() < self->deadline_) return self->arm_timer(self->deadline_);
+    self->clear_deadline();
+    self->on_deadline();
   });
 }
 
-void Session::clear_deadline() {
-  ++deadline_;
-  timed_out_ = false;
-  timer_.cancel();
+void Session::on_deadline() {
+  const ServerOptions& options = context_.options;
+  switch (phase_) {
+    case Phase::kHead:
+      return refuse(408, fmt::format("the request's headers took over {} s", options.head_timeout));
+    case Phase::kBody:
+      return on_body_deadline();
+    case Phase::kHandling:
+      if (writing_) {  // the client does not take its answer
+        ++context_.slow_readers_total;
+        return hang_up();
+      }
+      if (streaming_) {
+        // Nothing came for a while: show the client and what stands between that we are here.
+        add_idle_bytes(idle_bytes_);
+        return flush();
+      }
+      if (held_ && !ending_) {
+        add_idle_bytes(held_->idle_bytes);  // leaves with the head
+        return begin_stream(serial_, *held_);
+      }
+      return;
+    default:
+      return close();
+  }
 }
 
-void Session::on_deadline() {
-  if (phase_ == Phase::kHandling && !streaming_ && !ending_ && held_) {
-    pieces_ = held_->idle_bytes;  // leaves with the head
-    exchange_->unsent_bytes += pieces_.size();
-    return begin_stream(serial_, *held_);
+// A body may take long as long as it comes.
+void Session::on_body_deadline() {
+  const ServerOptions& options = context_.options;
+  const auto now = Clock::now();
+  if (now >= body_end_) {
+    return refuse(408, fmt::format("the request's body took over {} s", options.body_timeout));
   }
-  if (phase_ == Phase::kHandling && streaming_ && !writing_) {
-    // Nothing came for a while: show the client and what stands between that we are here.
-    pieces_ = idle_bytes_;
-    if (exchange_) exchange_->unsent_bytes += pieces_.size();
-    return flush();
+  if (static_cast<double>(window_bytes_) < options.min_body_bytes_per_second * options.body_window) {
+    return refuse(408, fmt::format("the request's body came at less than {} bytes per second",
+                                   options.min_body_bytes_per_second));
   }
-  if (phase_ == Phase::kHandling) return hang_up();  // the client does not take its answer
-  timed_out_ = true;
-  error_code ignored;
-  socket_.cancel(ignored);
+  window_bytes_ = 0;
+  set_deadline(std::min(options.body_window, std::chrono::duration<double>(body_end_ - now).count()));
 }
 
 }  // namespace hadal::serve::http

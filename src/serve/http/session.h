@@ -1,112 +1,134 @@
 // One connection: read a request, hand it over, write the answer, again. Internal to serve/http.
 // Everything runs on the connection's strand, except HttpExchange, which any thread may call.
+// session.cpp reads, session_answer.cpp writes.
 #pragma once
 
 #include <atomic>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/strand.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <chrono>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "serve/http/http_exchange.h"
 #include "serve/http/request_parser.h"
 #include "serve/http/server.h"
+#include "serve/http/stream.h"
 
 namespace hadal::serve::http {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-using boost::system::error_code;
-using Strand = asio::strand<asio::io_context::executor_type>;
-using Socket = asio::basic_stream_socket<asio::ip::tcp, Strand>;
-
-class Session;
 
 // What sessions share; owned by the server and outlives them.
 struct SessionContext {
   const ServerOptions& options;
   const Handler* handler = nullptr;
+  // Where handlers run: requests with large bodies, which take their time, have a thread of their own, so
+  // that the others do not wait for them.
+  asio::thread_pool* handlers = nullptr;
+  asio::thread_pool* large_handlers = nullptr;
+
   std::atomic<bool> draining{false};
-  std::function<void(Session*)> on_closed;  // any transport thread, once per session
+  std::atomic<int64_t> answering{0};  // requests that a handler has, or whose answer is on its way
+  std::atomic<size_t> held_bytes{0};  // of bodies under way and answers unsent, of all connections
+
+  std::atomic<uint64_t> requests_total{0}, refused_requests_total{0}, slow_readers_total{0};
+
+  // Any transport thread.
+  std::function<void(Session*)> on_closed = {};  // once per session
+  std::function<void()> on_answered = {};        // `answering` has gone down
 };
 
-// The side of an exchange that both threads touch.
-struct ExchangeState {
-  std::atomic<bool> open{true};
-  std::atomic<size_t> unsent_bytes{0};
-  std::mutex mutex;   // guards the two below
-  bool gone = false;  // the client left before the end
-  std::function<void()> hang_up;
-
-  void finish();   // the answer is complete: drops the callback
-  void hung_up();  // the client left: calls it
-};
+// clear() would keep it: there are many idle connections.
+inline void release_memory(std::string& buffer) { std::string().swap(buffer); }
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Socket socket, SessionContext& context);
+  Session(Stream stream, SessionContext& context);
   ~Session();
 
   // Any thread.
   void start();
   void refuse_and_close(int status, std::string message);
-  void drain();  // closes when idle, else after the running answer
+  void drain();  // closes unless an answer is under way; that one is finished first
   void cut();    // closes now
+
+  Strand executor() { return stream_.get_executor(); }
+  SessionContext& context() { return context_; }
 
  private:
   friend class HttpExchange;
-  enum class Phase { kIdle, kHead, kBody, kHandling, kLinger, kClosed };
+  using Clock = std::chrono::steady_clock;
+  enum class Phase { kHandshake, kIdle, kHead, kBody, kHandling, kLinger, kClosed };
 
   // Reading.
-  void wait_for_bytes();
+  void tune_socket();
+  void handshake();
+  void on_handshake(error_code ec);
+  void wait_for_request();
+  void read_more();
   void on_bytes(error_code ec, size_t n);
-  void read_head();
-  void on_head(error_code ec);
-  void read_body();
-  void on_body(error_code ec);
+  void on_end_of_input(error_code ec);
+  void begin_request();
+  void parse();
+  bool begin_body();  // false: the request is refused
+  bool take_body_bytes(size_t n);
+  void say_continue();
   void refuse(int status, const std::string& message);
+  void refuse_malformed(error_code ec);
   void dispatch();
 
-  // Answering; `serial` names the exchange, so that a late call for an earlier one does nothing.
+  // Answering; `serial` as in HttpExchange.
   void respond(uint64_t serial, Response response);
   void hold(uint64_t serial, StreamHead head);
   void begin_stream(uint64_t serial, StreamHead head);
-  void write(uint64_t serial, std::string bytes);
+  void write(uint64_t serial, std::string bytes);  // its bytes are counted in held_bytes already
   void end_stream(uint64_t serial);
   void abandon(uint64_t serial);
+  void cut_slow_reader(uint64_t serial);
   bool answers(uint64_t serial) const { return phase_ == Phase::kHandling && serial == serial_ && !ending_; }
+  void add_idle_bytes(const std::string& bytes);
   void flush();
   void on_written(error_code ec);
+  void release_pieces();
   void finish_answer();
+  void release_answer();
 
   // Ending.
   void linger();
-  void discard(size_t budget);
   void hang_up();
   void close();
 
-  // One deadline at a time; on expiry the pending operation is cancelled and timed_out_ is set.
+  // One deadline at a time. The timer is set for the earliest there was, and looks again when it fires: a
+  // stream moves its deadline with each token.
   void set_deadline(double seconds);
-  void clear_deadline();
+  void clear_deadline() { deadline_ = Clock::time_point::max(); }
+  void arm_timer(Clock::time_point at);
   void on_deadline();
+  void on_body_deadline();
 
-  Socket socket_;
+  Stream stream_;
   asio::steady_timer timer_;
   SessionContext& context_;
   Phase phase_ = Phase::kIdle;
 
-  beast::flat_buffer buffer_;  // bytes received and not yet parsed
+  std::vector<char> incoming_;  // of the read that is pending
+  bool reading_ = false;        // one is
+  std::string received_;        // received and not yet parsed
   std::optional<RequestParser> parser_;
-  bool waiting_ = false;  // a wait_for_bytes() read is pending
-  uint64_t deadline_ = 0;
-  bool timed_out_ = false;
+  size_t body_wire_bytes_ = 0;    // of this request behind its headers, with the chunks' own
+  size_t held_body_bytes_ = 0;    // of these, counted in context_.held_bytes
+  size_t window_bytes_ = 0;       // since the body was last looked at
+  Clock::time_point body_end_;    // it must be complete then
+  size_t linger_bytes_left_ = 0;  // what is still read behind the last answer
+
+  Clock::time_point deadline_ = Clock::time_point::max();
+  Clock::time_point armed_at_ = Clock::time_point::max();
 
   uint64_t serial_ = 0;
   std::shared_ptr<ExchangeState> exchange_;
+  bool counted_ = false;  // in context_.answering
   bool keep_alive_ = false;
   bool http_1_1_ = true;
   bool head_only_ = false;          // HEAD: the headers of the answer without its body

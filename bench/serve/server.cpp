@@ -1,0 +1,44 @@
+// hadal serve's transport and API with the stub engine behind them: what serve_load.py and serve_attack.py
+// drive.
+//   build/release/bench_serve_server --tokenizer models/hadal-nano [--step-ms 100] [--together] [--port 0]
+#include "serve/http/server.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "base/log.h"
+#include "serve/api/service.h"
+#include "stub_engine.h"
+
+int main(int argc, char** argv) {
+  using namespace hadal;
+  CLI::App app{"The transport and the API of hadal serve, with an engine that computes nothing."};
+  std::string tokenizer = "models/hadal-nano";
+  double step_ms = 100;
+  bench::StubOptions stub;
+  serve::http::ServerOptions http;
+  http.proxies = {};  // clients of the loopback network are counted as any others
+  http.refusal = serve::api::refusal;
+  app.add_option("--tokenizer", tokenizer, "a model directory; its tokenizer is used");
+  app.add_option("--step-ms", step_ms, "between the tokens of a stream; 0: at once");
+  app.add_flag("--together", stub.together, "all streams' tokens at the same time");
+  app.add_option("--host", http.host);
+  app.add_option("--port", http.port);
+  app.add_option("--http-threads", http.threads);
+  app.add_option("--max-connections", http.max_connections);
+  app.add_option("--max-connections-per-address", http.max_connections_per_address);
+  app.add_option("--idle-timeout", http.idle_timeout);
+  CLI11_PARSE(app, argc, argv);
+  base::set_up_logging("warn");
+  stub.step_seconds = step_ms / 1000;
+  bench::set_stub_options(stub);
+  serve::http::Server server(http);
+  const auto engine = engine::Engine::open(tokenizer, {});
+  const serve::api::Service service =
+      serve::api::make_service(*engine, [&server] { return server.counters(); });
+  server.listen();
+  std::printf("%d\n", server.port());
+  std::fflush(stdout);
+  server.run(serve::api::make_handler(service), true);
+  return 0;
+}

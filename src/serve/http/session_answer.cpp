@@ -1,0 +1,189 @@
+// The half of a Session that writes: answers, whole and in pieces, and the connection's end.
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+#include <utility>
+
+#include "serve/http/session.h"
+
+namespace hadal::serve::http {
+
+namespace {
+
+constexpr double kLingerSeconds = 2;
+constexpr size_t kLingerBytes = 32 * 1024 * 1024;
+
+}  // namespace
+
+void Session::respond(uint64_t serial, Response response) {
+  if (!answers(serial)) return;
+  if (streaming_) {
+    if (!held_) return;
+    add_idle_bytes(response.body);
+    ending_ = true;
+    return flush();
+  }
+  keep_alive_ = keep_alive_ && !context_.draining;
+  outbox_ = encode_head(response.status, response.content_type, response.headers,
+                        response.status == 204 || response.status == 304
+                            ? std::string()
+                            : fmt::format("Content-Length: {}", response.body.size()),
+                        keep_alive_);
+  if (!head_only_) outbox_ += response.body;
+  ending_ = true;
+  flush();
+}
+
+void Session::hold(uint64_t serial, StreamHead head) {
+  if (!answers(serial) || streaming_) return;
+  held_ = std::move(head);
+  set_deadline(context_.options.stream_idle_seconds);
+}
+
+void Session::begin_stream(uint64_t serial, StreamHead head) {
+  if (!answers(serial) || streaming_) return;
+  streaming_ = true;
+  chunked_ = http_1_1_;
+  keep_alive_ = keep_alive_ && chunked_ && !context_.draining;
+  idle_bytes_ = std::move(head.idle_bytes);
+  head.headers.push_back({"Cache-Control", "no-cache"});
+  outbox_ = encode_head(200, head.content_type, head.headers, chunked_ ? "Transfer-Encoding: chunked" : "",
+                        keep_alive_);
+  flush();
+}
+
+void Session::write(uint64_t serial, std::string bytes) {
+  if (!answers(serial) || !streaming_) {
+    context_.held_bytes -= bytes.size();
+    return;
+  }
+  pieces_ += bytes;
+  flush();
+}
+
+void Session::end_stream(uint64_t serial) {
+  if (!answers(serial) || !streaming_) return;
+  ending_ = true;
+  flush();
+}
+
+void Session::abandon(uint64_t serial) {
+  if (!answers(serial)) return;
+  if (streaming_) return hang_up();
+  keep_alive_ = false;
+  const std::string message = "the server could not answer this request";
+  respond(serial, context_.options.refusal ? context_.options.refusal(500, message)
+                                           : Response{500, "text/plain; charset=utf-8", {}, message + "\n"});
+}
+
+void Session::cut_slow_reader(uint64_t serial) {
+  if (!answers(serial)) return;
+  ++context_.slow_readers_total;
+  hang_up();
+}
+
+// Pieces that did not come through HttpExchange::write().
+void Session::add_idle_bytes(const std::string& bytes) {
+  pieces_ += bytes;
+  context_.held_bytes += bytes.size();
+  if (exchange_) exchange_->unsent_bytes += bytes.size();
+}
+
+void Session::flush() {
+  if (writing_) return;
+  in_flight_ = std::exchange(outbox_, {});
+  in_flight_pieces_ = pieces_.size();
+  if (!pieces_.empty() && !head_only_) in_flight_ += chunked_ ? encode_chunk(pieces_) : pieces_;
+  pieces_.clear();
+  if (ending_ && streaming_ && chunked_ && !head_only_) {
+    in_flight_ += "0\r\n\r\n";
+    chunked_ = false;  // written once
+  }
+  if (in_flight_.empty()) {
+    release_pieces();
+    if (ending_) finish_answer();
+    return;
+  }
+  writing_ = true;
+  set_deadline(context_.options.write_timeout);
+  asio::async_write(stream_, asio::buffer(in_flight_),
+                    [self = shared_from_this()](error_code ec, size_t) { self->on_written(ec); });
+}
+
+void Session::on_written(error_code ec) {
+  writing_ = false;
+  if (phase_ == Phase::kClosed) return;
+  if (ec) return hang_up();
+  release_pieces();
+  clear_deadline();
+  if (!pieces_.empty() || ending_) return flush();
+  set_deadline(context_.options.stream_idle_seconds);  // on_deadline() sends idle_bytes_
+}
+
+void Session::release_pieces() {
+  context_.held_bytes -= in_flight_pieces_;
+  if (exchange_) exchange_->unsent_bytes -= in_flight_pieces_;
+  in_flight_pieces_ = 0;
+}
+
+void Session::finish_answer() {
+  exchange_->finish();
+  exchange_.reset();
+  held_.reset();
+  ending_ = streaming_ = chunked_ = false;
+  for (std::string* buffer : {&outbox_, &pieces_, &in_flight_}) release_memory(*buffer);
+  release_answer();
+  // Also while draining, where the client was told that it may go on: it is answered with 503.
+  if (!keep_alive_) return linger();
+  if (!received_.empty()) return begin_request();
+  wait_for_request();
+}
+
+void Session::release_answer() {
+  if (!std::exchange(counted_, false)) return;
+  --context_.answering;
+  context_.on_answered();
+}
+
+// ---- Ending ----
+
+// Closing a socket with unread bytes makes the kernel send a reset, which can overtake the answer. So: say
+// that we are done, and read for a moment what still comes.
+void Session::linger() {
+  phase_ = Phase::kLinger;
+  release_memory(received_);
+  linger_bytes_left_ = kLingerBytes;
+  set_deadline(kLingerSeconds);
+  if (stream_.is_tls()) {
+    // Its close_notify tells the client that nothing was cut off; what the client says to it does not matter.
+    stream_.async_shutdown([self = shared_from_this()](error_code) {});
+  } else {
+    error_code ignored;
+    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  }
+  read_more();
+}
+
+void Session::hang_up() {
+  if (phase_ == Phase::kClosed) return;
+  spdlog::debug("http: the client left before its answer was complete");
+  close();
+}
+
+void Session::close() {
+  if (phase_ == Phase::kClosed) return;
+  phase_ = Phase::kClosed;
+  clear_deadline();
+  timer_.cancel();
+  error_code ignored;
+  stream_.socket().close(ignored);
+  context_.held_bytes -= pieces_.size() + std::exchange(in_flight_pieces_, 0);
+  context_.held_bytes -= std::exchange(held_body_bytes_, 0);
+  if (auto exchange = std::exchange(exchange_, nullptr)) exchange->hung_up();
+  release_answer();
+  context_.on_closed(this);
+}
+
+}  // namespace hadal::serve::http
