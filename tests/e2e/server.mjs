@@ -29,9 +29,9 @@ export async function startServer(...args) {
   child.stderr.on('data', (data) => (server.stderr += data));
   await until(() => {
     assert.equal(child.exitCode, null, `hadal serve ended at once: ${server.stderr}`);
-    return /http:\/\/\S+/.test(server.stdout);
+    return /https?:\/\/\S+/.test(server.stdout);
   });
-  server.url = server.stdout.match(/(http:\/\/[^/\s]+)/)[1];
+  server.url = server.stdout.match(/(https?:\/\/[^/\s]+)/)[1];
   server.port = Number(new URL(server.url).port);
   server.health = async () => (await fetch(`${server.url}/health`)).json();
   server.stop = async () => {

@@ -254,14 +254,17 @@ TEST_F(ApiServer, StopsGeneratingForClientsThatLeave) {
 
 TEST_F(ApiServer, RefusesMoreThanTheQueueHolds) {
   std::vector<std::unique_ptr<RawClient>> clients;
-  const std::string request =
-      test::post("/v1/completions", Json{{"prompt", "x"}, {"max_tokens", 2000}}.dump());
+  // Of different users: one alone does not get all of the queue.
+  const auto request = [](int i) {
+    const Json body = {{"prompt", "x"}, {"max_tokens", 2000}, {"user_id", "user-" + std::to_string(i)}};
+    return test::post("/v1/completions", body.dump());
+  };
   for (int i = 0; i < 8; ++i) {
     clients.push_back(std::make_unique<RawClient>(server_->port()));
-    ASSERT_TRUE(clients.back()->send(request));
+    ASSERT_TRUE(clients.back()->send(request(i)));
   }
   ASSERT_TRUE(eventually([] { return engine_->metrics().running + engine_->metrics().waiting == 8; }));
-  const auto [head, json] = call(request);
+  const auto [head, json] = call(request(8));
   EXPECT_EQ(status(head), 503);
   EXPECT_NE(head.find("Retry-After"), std::string::npos);
   EXPECT_EQ(json["error"]["code"], "server_overloaded");

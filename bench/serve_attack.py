@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""What attackers do to those who mean well. A stub engine (bench/serve/stub_engine.cpp) behind the real transport and API;
+legitimate requests at a steady rate, in turns without and with an attack from other addresses; the p99 of both. Everything
+runs on this machine, over loopback: attackers take processor time from server and clients as well.
+
+serve_attack.py [--kinds a,b] [--rounds N] [--seconds S]; writes bench/results/serve_attack.md. With --hadal-port P (and
+--key) the bad keys go to a running `hadal serve --keys` instead, which the stub server has not.
+"""
+import json
+import time
+
+from machine import machine, machine_line
+from serve_common import ROOT, Client, StubServer, arguments, median, raise_file_limit
+
+# What each does, connections at once, and requests (or new connections) a second at most.
+KINDS = {
+    "slow_headers": ("a byte of a header each second", 1000, 500),
+    "slow_bodies": ("a byte of a body each half second", 1000, 500),
+    "slow_reads": ("asks for endless streams and reads nothing", 300, 300),
+    "half_open": ("connects and says nothing", 5000, 2000),
+    "oversized": ("bodies of 9 MB", 8, 10),
+    "large": ("bodies of 8 MB, just within the limit, that are not JSON", 4, 2),
+    "deep": ("1 MB of [", 4, 10),
+    "utf8": ("100 KB of broken UTF-8", 8, 100),
+    "smuggling": ("eight shapes of ambiguous requests", 50, 1000),
+    "bad_keys": ("a new key with each request", 32, 5000),
+}
+
+
+def measure(flags, port, kind=None):
+    """The legitimate clients' result and the attackers', of one turn."""
+    attack = None
+    if kind is not None:
+        about, count, rate = KINDS[kind]
+        attack = Client(flags.build, port, "attack", "--kind", kind, "--count", count, "--rate", rate, "--seconds", flags.seconds + 2,
+                        nice=5, options=["--sources", 100])
+        time.sleep(1)
+    legitimate = Client(flags.build, port, "legitimate", "--rate", flags.rate, "--tokens", flags.tokens, "--seconds", flags.seconds,
+                        options=["--sources", 1]).result()
+    return legitimate, attack.result() if attack else None
+
+
+def main():
+    parser = arguments(__doc__)
+    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--rate", type=float, default=40, help="legitimate requests a second")
+    parser.add_argument("--tokens", type=int, default=8, help="of each legitimate stream")
+    parser.add_argument("--step-ms", type=float, default=20, help="of the stub engine, a token")
+    flags = parser.parse_args()
+    facts = machine()
+    raise_file_limit()
+    rows, failed = [], []
+    for kind in flags.kinds.split(","):
+        with StubServer(flags.build, "--step-ms", flags.step_ms) as server:
+            calm, under, ages, answers = [], [], [], []
+            for _ in range(flags.rounds):
+                calm.append(measure(flags, server.port)[0])
+                legitimate, attack = measure(flags, server.port, kind)
+                under.append(legitimate)
+                answers.append(attack)
+                print(json.dumps({"kind": kind, "calm": calm[-1], "under": legitimate, "attack": attack}), flush=True)
+            peak = server.status("VmHWM") / 1024
+        row = {"kind": kind, "peak_mb": peak, "requests": sum(a["requests"] for a in answers),
+               "errors": sum(u["errors"] for u in under), "sent": sum(u["sent"] for u in under)}
+        statuses = {}
+        for attack in answers:
+            for status, count in attack["answers"].items():
+                statuses[status] = statuses.get(status, 0) + count
+        row["answers"] = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items())) or "none"
+        for name, key in (("whole", "ms"), ("first", "first_token_ms"), ("age", "token_age_ms")):
+            row[name] = (median([c[key]["p99"] for c in calm]), median([u[key]["p99"] for u in under]))
+        rows.append(row)
+        if row["whole"][1] > 2 * row["whole"][0] or row["errors"]:
+            failed.append(kind)
+    lines = ["# The HTTP layer under attack", "", machine_line(facts), "",
+             f"`python3 bench/serve_attack.py`. Legitimate clients ask for {flags.rate:.0f} streams a second of {flags.tokens} tokens, "
+             f"one each {flags.step_ms:.0f} ms. {flags.rounds} rounds of {flags.seconds:.0f} s without and with each attack in turn; medians of "
+             "the rounds' p99, in ms. Attackers come from 100 other addresses, and share the two cores with server and clients.", "",
+             "| attack | at once | requests | answers | whole request: calm, attacked | ratio | first token | a token's age | errors | memory at most |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
+    for row in rows:
+        about, count, _ = KINDS[row["kind"]]
+        pair = lambda values, digits: f"{values[0]:.{digits}f}, {values[1]:.{digits}f}"
+        lines.append(f"| {about} | {count} | {row['requests']} | {row['answers']} | {pair(row['whole'], 0)} | "
+                     f"**{row['whole'][1] / row['whole'][0]:.2f}** | {pair(row['first'], 1)} | {pair(row['age'], 2)} | "
+                     f"{row['errors']} of {row['sent']} | {row['peak_mb']:.0f} MB |")
+    lines += ["", "The goal is a ratio of at most 2, and no errors.", ""]
+    out = flags.out or ROOT / "bench/results/serve_attack.md"
+    out.write_text("\n".join(lines))
+    print("\n".join(lines))
+    if failed:
+        raise SystemExit("over the goal: " + ", ".join(failed))
+
+
+if __name__ == "__main__":
+    main()
