@@ -62,6 +62,9 @@ void add_served_model_flags(CLI::App& command, ServedModelFlags& flags) {
 ServedModelSpec parse_served_model(const std::string& text, const engine::EngineOptions& defaults) {
   ServedModelSpec spec{"", text, defaults};
   if (is_path(text)) return spec;
+  if (const size_t equals = text.find('='); equals != std::string::npos && is_path(text.substr(equals + 1))) {
+    return {text.substr(0, equals), text.substr(equals + 1), defaults};
+  }
   CLI::App parser;
   parser.set_help_flag();
   add_model_options(parser, spec.options);

@@ -201,8 +201,8 @@ struct Server::Impl {
         socket.set_option(asio::socket_base::linger(true, 0), ec);
         return;
       }
-      session = std::make_shared<Session>(
-          Stream(std::move(socket), certificate ? certificate->current() : nullptr), context);
+      session = std::make_shared<Session>(std::move(socket), certificate ? certificate->current() : nullptr,
+                                          context);
       sessions.emplace(session.get(), Open{session, key, refused});
       refusals += refused ? 1 : 0;
     }

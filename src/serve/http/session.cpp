@@ -41,8 +41,8 @@ Response plain_refusal(int status, const std::string& message) {
 
 }  // namespace
 
-Session::Session(Stream stream, SessionContext& context)
-    : stream_(std::move(stream)), timer_(stream_.get_executor()), context_(context) {}
+Session::Session(Socket socket, const std::shared_ptr<asio::ssl::context>& tls, SessionContext& context)
+    : stream_(std::move(socket), tls), timer_(stream_.get_executor()), context_(context) {}
 
 Session::~Session() {
   if (exchange_) exchange_->finish();

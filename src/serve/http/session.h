@@ -45,7 +45,8 @@ inline void release_memory(std::string& buffer) { std::string().swap(buffer); }
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Stream stream, SessionContext& context);
+  // `tls` null: plain.
+  Session(Socket socket, const std::shared_ptr<asio::ssl::context>& tls, SessionContext& context);
   ~Session();
 
   // Any thread.

@@ -26,6 +26,8 @@ class Stream {
   Stream(Socket socket, const std::shared_ptr<asio::ssl::context>& tls) : socket_(std::move(socket)) {
     if (tls) tls_ = std::make_unique<Tls>(socket_, *tls);
   }
+  Stream(const Stream&) = delete;  // tls_ refers to socket_
+  Stream& operator=(const Stream&) = delete;
 
   executor_type get_executor() { return socket_.get_executor(); }
   Socket& socket() { return socket_; }
