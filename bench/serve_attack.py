@@ -3,14 +3,14 @@
 legitimate requests at a steady rate, in turns without and with an attack from other addresses; the p99 of both. Everything
 runs on this machine, over loopback: attackers take processor time from server and clients as well.
 
-serve_attack.py [--kinds a,b] [--rounds N] [--seconds S]; writes bench/results/serve_attack.md. With --hadal-port P (and
---key) the bad keys go to a running `hadal serve --keys` instead, which the stub server has not.
+serve_attack.py [--kinds a,b] [--rounds N] [--seconds S]; writes bench/results/serve_attack.md. The stub server knows no keys, so
+bad_keys needs a real one: serve_attack.py --kinds bad_keys --server-pid PID --server-port P --key sk-... --total 100000
 """
 import json
 import time
 
 from machine import machine, machine_line
-from serve_common import ROOT, Client, StubServer, arguments, median, raise_file_limit
+from serve_common import ROOT, Client, RunningServer, StubServer, arguments, median, raise_file_limit
 
 # What each does, connections at once, and requests (or new connections) a second at most.
 KINDS = {
@@ -30,19 +30,29 @@ KINDS = {
 def measure(flags, port, kind=None):
     """The legitimate clients' result and the attackers', of one turn."""
     attack = None
+    key = ["--key", flags.key] if flags.key else []
     if kind is not None:
-        about, count, rate = KINDS[kind]
-        attack = Client(flags.build, port, "attack", "--kind", kind, "--count", count, "--rate", rate, "--seconds", flags.seconds + 2,
+        _, count, rate = KINDS[kind]
+        total = ["--total", flags.total // flags.rounds] if flags.total else []
+        attack = Client(flags.build, port, "attack", "--kind", kind, "--count", count, "--rate", rate, "--seconds", flags.seconds + 2, *total,
                         nice=5, options=["--sources", 100])
         time.sleep(1)
     legitimate = Client(flags.build, port, "legitimate", "--rate", flags.rate, "--tokens", flags.tokens, "--seconds", flags.seconds,
-                        options=["--sources", 1]).result()
+                        options=["--sources", 1, *key]).result()
     return legitimate, attack.result() if attack else None
+
+
+def pair(values, digits):
+    return f"{values[0]:.{digits}f}, {values[1]:.{digits}f}"
 
 
 def main():
     parser = arguments(__doc__)
-    parser.add_argument("--kinds", default=",".join(KINDS))
+    parser.add_argument("--kinds", default=",".join(kind for kind in KINDS if kind != "bad_keys"))
+    parser.add_argument("--server-port", type=int, help="of a server that runs already, instead of the stub")
+    parser.add_argument("--server-pid", type=int)
+    parser.add_argument("--key", help="of the legitimate clients")
+    parser.add_argument("--total", type=int, default=0, help="requests of an attack in all, at most")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--rate", type=float, default=40, help="legitimate requests a second")
@@ -53,7 +63,8 @@ def main():
     raise_file_limit()
     rows, failed = [], []
     for kind in flags.kinds.split(","):
-        with StubServer(flags.build, "--step-ms", flags.step_ms) as server:
+        with (RunningServer(flags.server_port, flags.server_pid) if flags.server_port else
+              StubServer(flags.build, "--step-ms", flags.step_ms)) as server:
             calm, under, ages, answers = [], [], [], []
             for _ in range(flags.rounds):
                 calm.append(measure(flags, server.port)[0])
@@ -82,7 +93,6 @@ def main():
              "|---|---|---|---|---|---|---|---|---|---|"]
     for row in rows:
         about, count, _ = KINDS[row["kind"]]
-        pair = lambda values, digits: f"{values[0]:.{digits}f}, {values[1]:.{digits}f}"
         lines.append(f"| {about} | {count} | {row['requests']} | {row['answers']} | {pair(row['whole'], 0)} | "
                      f"**{row['whole'][1] / row['whole'][0]:.2f}** | {pair(row['first'], 1)} | {pair(row['age'], 2)} | "
                      f"{row['errors']} of {row['sent']} | {row['peak_mb']:.0f} MB |")

@@ -22,6 +22,14 @@ def raise_file_limit():
     return hard
 
 
+def process_status(pid, name):
+    """A line of /proc/PID/status in KB, such as VmRSS, or VmHWM for the most there was."""
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith(name + ":"):
+            return int(line.split()[1])
+    return 0
+
+
 class StubServer:
     """bench_serve_server for as long as the block lasts."""
 
@@ -44,15 +52,27 @@ class StubServer:
             raise RuntimeError(f"the server ended with {self.process.returncode}")
 
     def status(self, name):
-        """A line of /proc/PID/status in KB, such as VmRSS, or VmHWM for the most there was."""
-        for line in open(f"/proc/{self.process.pid}/status"):
-            if line.startswith(name + ":"):
-                return int(line.split()[1])
-        return 0
+        return process_status(self.process.pid, name)
 
     def cpu_seconds(self):
         fields = open(f"/proc/{self.process.pid}/stat").read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / 100
+
+
+class RunningServer:
+    """One that somebody else has started."""
+
+    def __init__(self, port, pid):
+        self.port, self.pid = port, pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def status(self, name):
+        return process_status(self.pid, name)
 
 
 class Client:
