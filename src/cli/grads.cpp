@@ -45,7 +45,7 @@ void add_grads(CLI::App& app) {
                               "The file holds `loss` [1] (mean cross-entropy of predicting tokens[1:] from "
                               "tokens[:-1]) and `grad.<weight>`.\n");
   const auto flags = std::make_shared<Flags>();
-  command->add_option("--model", flags->model, "a Hugging Face model directory")->required();
+  command->add_option("--model", flags->model, "a Hugging Face model directory or a GGUF file")->required();
   command->add_option("--tokens", flags->tokens, "JSON array of at least two token ids")->required();
   command->add_option("--out", flags->out, "the safetensors file to write")->required();
   add_threads_option(*command, flags->threads);

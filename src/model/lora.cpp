@@ -148,17 +148,14 @@ Adapter Adapter::load(const std::string& directory) {
   }
   for (const char* key : {"use_dora", "fan_in_fan_out"}) refuse(config, path, key, false);
   refuse(config, path, "bias", "none");
-  for (const char* key : {"modules_to_save", "alpha_pattern", "trainable_token_indices", "target_parameters"})
+  for (const char* key :
+       {"modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices", "target_parameters"})
     refuse(config, path, key, nullptr);
   const double rank = number(config, path, "r", 1, 1 << 20);
   const double alpha = number(config, path, "lora_alpha", 1e-9, 1e9);
   const bool rs = config.value("use_rslora", Json()) == true;
   adapter.scale_ = static_cast<float>(alpha / (rs ? std::sqrt(rank) : rank));
   adapter.config_ = config;
-  const bool one_rank = config.value("rank_pattern", Json::object()).empty();
-  if (!one_rank && adapter.scale_ != 1) {
-    throw_error(ErrorCode::kUnsupported, "[lora] {}: rank_pattern is not supported", path);
-  }
 
   const format::SafetensorsFile file(directory + "/adapter_model.safetensors");
   std::map<std::string, std::array<const format::TensorView*, 2>> pairs;
@@ -174,7 +171,7 @@ Adapter Adapter::load(const std::string& directory) {
     const bool whole = pair[0] != nullptr && pair[1] != nullptr && pair[0]->shape.size() == 2 &&
                        pair[1]->shape.size() == 2 && pair[0]->shape[0] == pair[1]->shape[1] &&
                        pair[0]->shape[0] > 0;
-    if (!whole || (one_rank && static_cast<double>(pair[0]->shape[0]) != rank)) {
+    if (!whole || static_cast<double>(pair[0]->shape[0]) != rank) {
       throw_error(ErrorCode::kBadInput, "[lora] {}: {}: A is {}, B is {}: not two matrices of rank {}",
                   file.path(), module, shape_of(0), shape_of(1), rank);
     }

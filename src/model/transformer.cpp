@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <deque>
-#include <numeric>
 
 #include "base/error.h"
+#include "model/batch_targets.h"
 #include "model/layers/block.h"
 #include "model/layers/head.h"
 #include "model/layers/projection.h"
@@ -32,14 +32,7 @@ struct Transformer::Impl {
   tensor::Buffer mtp_embedding, mtp_in, mtp_inv_rms, mtp_hidden;  // see mtp_forward
   tensor::Buffer mtp_out, mtp_normed, mtp_normed_inv_rms, mtp_d_out;
 
-  // The positions that predict something, and what: of the batch that went forward last.
-  struct Predictions {
-    bool all = true;                 // every row of the stream, in order
-    std::vector<int64_t> positions;  // [n], rising
-    std::vector<int32_t> targets;    // [n]; -1: nothing (only with `all`)
-    std::vector<float> weights;      // [n], or empty: 1 each
-    double weight = 0;               // of those that count
-  };
+  // Of the batch that went forward last.
   Predictions predictions;
   tensor::Buffer head_in, d_head_in;  // [n, hidden], unless `all`
   TokenBatch forwarded;               // of forward(), for its backward
@@ -60,21 +53,7 @@ struct Transformer::Impl {
   LossResult finish_backward(const HeadTile& to_gradient, const LossOptions& options, base::ThreadPool& pool);
   double mtp(const TokenBatch& batch, const LossOptions& options, bool backward, double& balance_loss,
              base::ThreadPool& pool);
-  std::vector<int32_t> column_range(const TokenBatch& batch, int64_t first) const;
-  std::vector<int32_t> mtp_targets(const TokenBatch& batch) const;
-  Predictions predictions_of(const TokenBatch& batch) const;
 };
-
-// tokens[:, first : first + length]
-std::vector<int32_t> Transformer::Impl::column_range(const TokenBatch& batch, int64_t first) const {
-  std::vector<int32_t> out(static_cast<size_t>(batch.rows * batch.length), -1);
-  const int64_t width = batch.length + 1;
-  const int64_t count = std::min(batch.length, width - first);
-  for (int64_t r = 0; r < batch.rows; ++r) {
-    std::copy_n(batch.tokens.begin() + r * width + first, count, out.begin() + r * batch.length);
-  }
-  return out;
-}
 
 void Transformer::Impl::forward(const TokenBatch& batch, base::ThreadPool& pool) {
   const ModelConfig& c = config();
@@ -95,40 +74,6 @@ void Transformer::Impl::forward(const TokenBatch& batch, base::ThreadPool& pool)
   final_inv_rms.resize(rows);
   ops::rms_norm(streams[layers].view(rows, c.hidden_size), w.norm.value, c.rms_norm_eps,
                 final_normed.view(rows, c.hidden_size), final_inv_rms.data(), pool);
-}
-
-// What position i of a row predicts with the MTP module is what position i + 1 does without it, as long as
-// both are of one document.
-std::vector<int32_t> Transformer::Impl::mtp_targets(const TokenBatch& batch) const {
-  if (batch.targets.empty()) return column_range(batch, 2);  // the last of each row is unknown: -1
-  std::vector<int32_t> out(batch.targets.size(), -1);
-  for (size_t i = 0; i + 1 < out.size(); ++i) {
-    if ((i + 1) % static_cast<size_t>(batch.length) == 0) continue;
-    if (!batch.document_start.empty() && batch.document_start[i] != batch.document_start[i + 1]) continue;
-    out[i] = batch.targets[i + 1];
-  }
-  return out;
-}
-
-Transformer::Impl::Predictions Transformer::Impl::predictions_of(const TokenBatch& batch) const {
-  Predictions p;
-  p.all = batch.targets.empty();
-  if (p.all) {
-    p.targets = column_range(batch, 1);
-    p.weights.assign(batch.weights.begin(), batch.weights.end());
-  }
-  for (size_t i = 0; !p.all && i < batch.targets.size(); ++i) {
-    if (batch.targets[i] < 0) continue;
-    p.positions.push_back(static_cast<int64_t>(i));
-    p.targets.push_back(batch.targets[i]);
-    if (!batch.weights.empty()) p.weights.push_back(batch.weights[i]);
-  }
-  if (p.all) {
-    p.positions.resize(p.targets.size());
-    std::iota(p.positions.begin(), p.positions.end(), 0);
-  }
-  for (size_t i = 0; i < p.targets.size(); ++i) p.weight += p.weights.empty() ? 1.0 : p.weights[i];
-  return p;
 }
 
 void Transformer::Impl::check(const TokenBatch& batch) const {
@@ -428,7 +373,7 @@ LossResult Transformer::forward(const TokenBatch& batch, base::ThreadPool& pool,
   Impl& m = *impl_;
   m.check(batch);
   m.forward(batch, pool);
-  m.predictions = m.predictions_of(batch);
+  m.predictions = predictions_of(batch);
   m.forwarded = batch;
   m.ready = true;
   const size_t n = m.predictions.targets.size(), all = static_cast<size_t>(batch.rows * batch.length);
