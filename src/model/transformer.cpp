@@ -48,8 +48,9 @@ struct Transformer::Impl {
                  std::vector<float>* per_token);
   double main_loss(const LossOptions& options, bool backward, base::ThreadPool& pool);
   void count_loads(bool with_mtp, LossResult& result) const;
-  double balance_loss(const BalanceLoss& balance, base::ThreadPool& pool) const;
-  double layers_backward(const TokenBatch& batch, const BalanceLoss& balance, base::ThreadPool& pool);
+  double balance_loss(const BalanceLoss& balance, base::ThreadPool& pool, double loss) const;
+  double layers_backward(const TokenBatch& batch, const BalanceLoss& balance, base::ThreadPool& pool,
+                         double loss);
   LossResult finish_backward(const HeadTile& to_gradient, const LossOptions& options, base::ThreadPool& pool);
   double mtp(const TokenBatch& batch, const LossOptions& options, bool backward, double& balance_loss,
              base::ThreadPool& pool);
@@ -250,7 +251,8 @@ LossResult Transformer::Impl::run(const TokenBatch& batch, const LossOptions& op
   if (with_mtp) result.mtp_loss = mtp(batch, options, backward, result.balance_loss, pool);
   count_loads(with_mtp, result);
   const BalanceLoss balance{options.sequence_balance_alpha, options.gradient_scale, batch.length};
-  result.balance_loss += backward ? layers_backward(batch, balance, pool) : balance_loss(balance, pool);
+  result.balance_loss = backward ? layers_backward(batch, balance, pool, result.balance_loss)
+                                 : balance_loss(balance, pool, result.balance_loss);
   return result;
 }
 
@@ -266,24 +268,23 @@ void Transformer::Impl::count_loads(bool with_mtp, LossResult& result) const {
   }
 }
 
-// Of the main model's layers, after a forward pass.
-double Transformer::Impl::balance_loss(const BalanceLoss& balance, base::ThreadPool& pool) const {
+// `loss` and that of the main model's layers, after a forward pass.
+double Transformer::Impl::balance_loss(const BalanceLoss& balance, base::ThreadPool& pool,
+                                       double loss) const {
   const ModelWeights& w = store.weights();
-  double loss = 0;
   for (size_t i = 0; i < w.layers.size(); ++i) {
     if (w.layers[i].moe) loss += moe_balance_loss(config(), *w.layers[i].moe, blocks[i].moe, balance, pool);
   }
   return loss;
 }
 
-// From d_final down to the embedding; returns the layers' balance loss.
+// From d_final down to the embedding; returns `loss` and the layers' balance loss.
 double Transformer::Impl::layers_backward(const TokenBatch& batch, const BalanceLoss& balance,
-                                          base::ThreadPool& pool) {
+                                          base::ThreadPool& pool, double loss) {
   const ModelConfig& c = config();
   const ModelWeights& w = store.weights();
   const int64_t rows = batch.rows * batch.length, hidden = c.hidden_size;
   const auto layers = static_cast<size_t>(c.num_hidden_layers);
-  double loss = 0;
   d_stream.resize(rows * hidden);
   d_stream.zero();
   const auto stream_gradient = d_stream.view(rows, hidden);
@@ -308,7 +309,7 @@ LossResult Transformer::Impl::finish_backward(const HeadTile& to_gradient, const
   result.tokens = forwarded.rows * forwarded.length;
   count_loads(/*with_mtp=*/false, result);
   const BalanceLoss balance{options.sequence_balance_alpha, options.gradient_scale, forwarded.length};
-  result.balance_loss = layers_backward(forwarded, balance, pool);
+  result.balance_loss = layers_backward(forwarded, balance, pool, 0);
   return result;
 }
 
