@@ -101,6 +101,7 @@ def main():
     parser.add_argument("--idle", type=int, default=10000)
     parser.add_argument("--idle-seconds", type=float, default=10)
     parser.add_argument("--rate-seconds", type=float, default=2)
+    parser.add_argument("--note", action="append", default=[], help="a line for the page, about this run")
     flags = parser.parse_args()
     facts = machine()
     files = raise_file_limit()
@@ -137,7 +138,7 @@ def main():
     for count, step, together, result in [*ages, (many["streams"], 1000, False, many)]:
         how = f"every {step} ms" + (", all together, as a batch makes them" if together else ", spread" if count > 1 else "")
         lines.append(f"| {count} | {how} | {age(result)} |")
-    lines += ["", "The goal is a p99 under 0.2 ms. Where a batch's tokens come together, the last one waits for those before it.", "",
+    lines += ["", "The goal is a p99 under 0.2 ms. Where a batch's tokens come together, the last one waits for those before it.", *flags.note, "",
               f"## Requests per second, {len(rounds)} rounds, interleaved, medians", "",
               f"32 connections, one request at a time on each; answers of {body_bytes} bytes.", "",
               "| | requests/s | p99 ms | server CPU a request |", "|---|---|---|---|",
