@@ -174,7 +174,7 @@ TEST_F(TaskRunTest, RefusesWhatMakesNoSense) {
   refused(o, "max_tokens");
   o = options(1, 1);
   o.prompt_template = "haiku";
-  refused(o, "there are r1, short, direct, chat");
+  refused(o, "no prompt template 'haiku'; there are r1, short");
   o = options(1, 1);
   o.prompt_template = "r1";  // longer than the context
   refused(o, "context");
