@@ -34,6 +34,9 @@ void add_synth(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_cache(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_keys(CLI::App& app);
+void add_usage(CLI::App& app);
+void add_price(CLI::App& app);
 // Subcommands of `eval` that have files of their own.
 void add_eval_tasks(CLI::App& eval);
 void add_eval_card(CLI::App& eval);

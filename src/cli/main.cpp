@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "ledger/witness.h"
 
 namespace {
 
@@ -14,10 +15,10 @@ using namespace hadal;
 
 // One row a command; the order is that of --help.
 const std::vector<void (*)(CLI::App&)> kCommands = {
-    cli::add_data,    cli::add_tokenizer, cli::add_pretrain, cli::add_sft,      cli::add_grpo,
-    cli::add_distill, cli::add_r1,        cli::add_eval,     cli::add_generate, cli::add_chat,
-    cli::add_serve,   cli::add_logits,    cli::add_grads,    cli::add_pull,     cli::add_inspect,
-    cli::add_convert, cli::add_synth,     cli::add_cache,    cli::add_bench,
+    cli::add_data,  cli::add_tokenizer, cli::add_pretrain, cli::add_sft,     cli::add_grpo,  cli::add_distill,
+    cli::add_r1,    cli::add_eval,      cli::add_generate, cli::add_chat,    cli::add_serve, cli::add_logits,
+    cli::add_grads, cli::add_pull,      cli::add_inspect,  cli::add_convert, cli::add_synth, cli::add_cache,
+    cli::add_bench, cli::add_keys,      cli::add_usage,    cli::add_price,
 };
 
 int exit_status(ErrorCode code) {
@@ -27,6 +28,7 @@ int exit_status(ErrorCode code) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (int status = 0; ledger::run_as_witness(argc, argv, status)) return status;
   CLI::App app{"Hadal: the DeepSeek system as one program: train, serve and measure DeepSeek-family models."};
   app.name("hadal");
   app.require_subcommand(1);
