@@ -3,11 +3,14 @@
 #include <map>
 #include <memory>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/ledger_flags.h"
 #include "cli/served_models.h"
 #include "engine/engine.h"
 #include "engine/kvcache/page_directory.h"
+#include "ledger/ledger.h"
 #include "serve/api/cors.h"
 #include "serve/api/service.h"
 #include "serve/http/server.h"
@@ -25,6 +28,7 @@ struct ServeOptions {
   std::vector<std::string> cors_origins = {"local"};
   double request_seconds = 0;
   std::string kv_directory;  // "none": memory only
+  ledger::LedgerOptions ledger;
 };
 
 // "none" stands for no entry.
@@ -50,6 +54,17 @@ serve::api::Service make_service(const ServeOptions& options, const std::vector<
   return service;
 }
 
+// Null without --keys: the server is open.
+std::unique_ptr<ledger::Ledger> open_ledger(ledger::LedgerOptions options) {
+  if (options.database.empty()) {
+    if (options.prices.empty()) return nullptr;
+    throw_error(ErrorCode::kBadInput,
+                "[serve] --prices wants --keys: without keys there is nobody to charge");
+  }
+  options.witness = true;
+  return ledger::Ledger::open(options);
+}
+
 void run_serve(ServeOptions options) {
   serve::http::ServerOptions& http = options.http;
   http.max_body_bytes = static_cast<size_t>(options.max_body_mb * kMegabyte);
@@ -64,10 +79,14 @@ void run_serve(ServeOptions options) {
   }
   // The port first: a port in use is known before a large model has been loaded. The engines go before the
   // server does: their requests hold exchanges.
+  // The ledger before all: it starts a process, and is there until the last byte has left.
+  const auto ledger = open_ledger(options.ledger);
   serve::http::Server server(http);
   const auto engines = open_engines(specs);
   serve::api::Service service = make_service(options, specs, engines);
   service.transport = [&server] { return server.counters(); };
+  service.ledger = ledger.get();
+  if (ledger) server.on_reload("keys and prices", [&ledger] { ledger->reload(); });
   server.listen();
   std::string names;
   for (const auto& model : service.models) names += (names.empty() ? "" : ", ") + model.id;
@@ -75,6 +94,7 @@ void run_serve(ServeOptions options) {
               server.url().c_str(), server.url().c_str());
   std::fflush(stdout);
   server.run(serve::api::make_handler(service), true);
+  if (ledger) ledger->finish_jobs();  // they hold exchanges
   std::printf("hadal serve: stopped\n");
 }
 
@@ -93,6 +113,17 @@ void add_kv_flags(CLI::App& command, ServeOptions& options) {
           CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}},
                                 CLI::AsNumberWithUnit::CASE_SENSITIVE))
       ->default_str("7d");
+}
+
+void add_ledger_flags(CLI::App& command, ledger::LedgerOptions& options) {
+  add_keys_option(command, options.database)->group("Keys and prices");
+  command.add_option("--prices", options.prices, "TOML file of prices; a change is in force within a second")
+      ->group("Keys and prices");
+  command
+      .add_option("--ledger-dir", options.journal_directory,
+                  "where requests under way are noted (default: beside the database, or " +
+                      ledger::default_journal_directory() + " for PostgreSQL)")
+      ->group("Keys and prices");
 }
 
 void add_http_flags(CLI::App& command, ServeOptions& options) {
@@ -173,6 +204,7 @@ void add_serve(CLI::App& app) {
       "  hadal serve --model DeepSeek-V2-Lite-Chat-Q4_0.gguf --context 16384\n"
       "  hadal serve --model v3=DeepSeek-V3.gguf --model r1=DeepSeek-R1.gguf,context=32768 --alias "
       "gpt-4o=v3\n"
+      "  hadal serve --model models/hadal-nano --keys keys.db --prices prices.toml\n"
       "  hadal serve --model M --host 0.0.0.0 --port 443 --tls-cert fullchain.pem --tls-key key.pem\n"
       "  curl http://127.0.0.1:8080/v1/chat/completions -d "
       "'{\"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}'");
@@ -181,6 +213,7 @@ void add_serve(CLI::App& app) {
   add_kv_flags(*command, *options);
   add_http_flags(*command, *options);
   add_limit_flags(*command, *options);
+  add_ledger_flags(*command, options->ledger);
   command->callback([options] { run_serve(*options); });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <deque>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "base/clock.h"
@@ -364,6 +365,16 @@ void Ledger::post(std::function<void(Store&)> job) {
   }
   impl_->jobs.push_back(std::move(job));
   impl_->wake.notify_one();
+}
+
+void Ledger::finish_jobs() {
+  std::promise<void> done;
+  {
+    const std::lock_guard lock(impl_->mutex);  // past the limit, if need be
+    impl_->jobs.push_back([&done](Store&) { done.set_value(); });
+    impl_->wake.notify_one();
+  }
+  done.get_future().wait();
 }
 
 void Ledger::refresh(Store&) { impl_->load_keys(); }

@@ -71,6 +71,8 @@ class Ledger {
   // Runs `job` on the ledger's thread after everything that was handed over before. It must not throw.
   // Throws Error{kResource} when too many wait.
   void post(std::function<void(Store&)> job);
+  // Returns when every job so far has run.
+  void finish_jobs();
   // From a job: keys as the store has them now are in force when it returns.
   void refresh(Store& store);
 

@@ -160,7 +160,7 @@ void anthropic_messages(const Call& call) {
   const NamedModel model = find_model_leniently(call.service, request.options.model);
   PreparedChat chat = prepare_chat(model.served, request, model.thinking);
   auto writer = std::make_unique<MessageWriter>(model.id, static_cast<int64_t>(chat.request.prompt.size()));
-  generate(call, model.served, std::move(chat.request), 1, request.options.stream, std::move(writer));
+  generate(call, model, std::move(chat.request), 1, request.options.stream, std::move(writer));
 }
 
 void anthropic_count_tokens(const Call& call) {

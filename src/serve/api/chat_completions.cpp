@@ -233,7 +233,7 @@ void chat_completions(const Call& call) {
   auto writer =
       std::make_unique<ChatWriter>(OpenAiEnvelope{model.id, options.stream, options.include_usage},
                                    model.served.engine.tokenizer(), chat.thinks, logprobs, options.choices);
-  generate(call, model.served, std::move(chat.request), options.choices, options.stream, std::move(writer));
+  generate(call, model, std::move(chat.request), options.choices, options.stream, std::move(writer));
 }
 
 }  // namespace hadal::serve::api

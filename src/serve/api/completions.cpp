@@ -148,7 +148,7 @@ void completions(const Call& call) {
   auto writer = std::make_unique<TextWriter>(OpenAiEnvelope{model.id, options.stream, options.include_usage},
                                              engine.tokenizer(), options.sampling.logprobs, options.choices,
                                              request.echo ? std::move(request.prompt) : std::string());
-  generate(call, model.served, std::move(to_engine), options.choices, options.stream, std::move(writer));
+  generate(call, model, std::move(to_engine), options.choices, options.stream, std::move(writer));
 }
 
 }  // namespace hadal::serve::api

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <mutex>
 
+#include "serve/api/auth.h"
 #include "serve/api/ids.h"
 
 namespace hadal::serve::api {
@@ -18,13 +20,52 @@ namespace {
 constexpr const char* kTimeoutHeader = "X-Request-Timeout-Ms";
 constexpr int64_t kMaxTimeoutMs = 7 * 24 * 3600 * int64_t{1000};
 
+// What a request's answer was sent, by the ledger's count, as its bytes leave.
+class MeterReceipt final : public http::Receipt {
+ public:
+  MeterReceipt(std::shared_ptr<ledger::Meter> meter, const ledger::Tokens& total)
+      : meter_(std::move(meter)), total_(total) {}
+  void leaving(int socket, size_t bytes) override { meter_->sending(socket, bytes, total_); }
+  void left() override { meter_->sent(); }
+
+ private:
+  const std::shared_ptr<ledger::Meter> meter_;
+  const ledger::Tokens total_;
+};
+
+// The prompt counts once, however many choices: as usage_json() says it.
+ledger::Tokens tokens_of(const std::vector<Choice>& choices) {
+  ledger::Tokens tokens{choices[0].usage.prompt_tokens, choices[0].usage.cached_tokens, 0, 0};
+  for (const Choice& choice : choices) {
+    tokens.completion += choice.usage.completion_tokens;
+    tokens.reasoning += choice.usage.reasoning_tokens;
+  }
+  return tokens;
+}
+
+// How the ledger calls an answer's end.
+const char* status_of(const std::vector<Choice>& choices) {
+  const char* status = "stop";
+  for (const Choice& choice : choices) {
+    if (choice.finish == Finish::kCancelled) return "cancelled";
+    if (choice.finish == Finish::kLength || choice.finish == Finish::kDeadline) status = "length";
+  }
+  return status;
+}
+
 // One answer under way. Events come on the engine's thread; those that come before open() wait, so that a
 // request of several choices that the engine refuses half-way has not been answered yet.
 class Answer {
  public:
   Answer(std::shared_ptr<http::Exchange> exchange, size_t choices, bool stream,
-         std::unique_ptr<AnswerWriter> writer)
-      : exchange_(std::move(exchange)), stream_(stream), writer_(std::move(writer)), choices_(choices) {}
+         std::unique_ptr<AnswerWriter> writer, std::shared_ptr<ledger::Meter> meter,
+         std::function<void(const ApiError&)> on_broken)
+      : exchange_(std::move(exchange)),
+        stream_(stream),
+        on_broken_(std::move(on_broken)),
+        writer_(std::move(writer)),
+        meter_(std::move(meter)),
+        choices_(choices) {}
 
   void open() {
     const std::lock_guard lock(mutex_);
@@ -62,7 +103,7 @@ class Answer {
     choice.finish = event.finish;
     choice.stop_string = event.stop_string;
     if (event.finish == Finish::kCancelled && !any_said()) {
-      return fail({503, "server_overloaded", "the server stopped this request; try again"});
+      return fail({503, "server_overloaded", "the server stopped this request; try again"}, "cancelled");
     }
     if (event.finish == Finish::kDeadline && !any_said()) {
       return fail({503, "server_overloaded", "no answer within the request's time limit; try again later"});
@@ -72,13 +113,29 @@ class Answer {
     ended_ = complete_ == choices_.size();
     if (stream_) {
       if (ended_) bytes += writer_->closing(choices_);
-      if (!bytes.empty()) exchange_->write(std::move(bytes));
+      auto receipt = bytes.empty() ? nullptr : make_receipt();
+      if (ended_) finish(status_of(choices_), tokens_of(choices_));
+      if (!bytes.empty()) exchange_->write(std::move(bytes), std::move(receipt));
       if (ended_) exchange_->end_stream();
     } else if (ended_) {
       http::Response response;
       response.body = base::dump_json(writer_->whole(choices_));
+      response.receipt = make_receipt();
+      finish(status_of(choices_), tokens_of(choices_));
       exchange_->respond(std::move(response));
     }
+  }
+
+  std::shared_ptr<http::Receipt> make_receipt() const {
+    if (!meter_) return nullptr;
+    return std::make_shared<MeterReceipt>(meter_, tokens_of(choices_));
+  }
+
+  // Before the last bytes leave: who has them may ask for more at once.
+  void finish(const char* status, const ledger::Tokens& total) {
+    if (!meter_) return;
+    meter_->finish(status, total);
+    meter_.reset();
   }
 
   static void add_call(Choice& choice, const text::OutputEvent& part) {
@@ -96,8 +153,10 @@ class Answer {
     });
   }
 
-  void fail(const ApiError& error) {
+  void fail(const ApiError& error, const char* status = "failed") {
     ended_ = true;
+    finish(status, {});
+    if (stream_ && error.status() == 500) on_broken_(error);
     if (!stream_) return exchange_->respond(writer_->refusal(error));
     exchange_->write(writer_->broken(error));
     exchange_->end_stream();
@@ -105,8 +164,10 @@ class Answer {
 
   const std::shared_ptr<http::Exchange> exchange_;
   const bool stream_;
+  const std::function<void(const ApiError&)> on_broken_;
   std::mutex mutex_;  // guards what follows
   const std::unique_ptr<AnswerWriter> writer_;
+  std::shared_ptr<ledger::Meter> meter_;  // null: nothing is counted
   std::vector<Choice> choices_;
   std::vector<std::pair<size_t, Event>> early_;
   size_t complete_ = 0;
@@ -122,11 +183,28 @@ class Answer {
                   context, tokens));
 }
 
-// Whose cache it is: the caller's key and the user_id within it.
-std::string tenant_of(const http::Request& request, const std::string& user_id) {
-  const std::string* authorization = request.header("authorization");
-  const std::string* key = request.header("x-api-key");  // Anthropic's clients
+// Whose cache it is: the caller's key (its secret may be another tomorrow) and the user_id within it.
+std::string tenant_of(const Call& call, const std::string& user_id) {
+  if (call.caller) return fmt::format("{}\n{}", call.caller->key_id, user_id);
+  const std::string* authorization = call.request.header("authorization");
+  const std::string* key = call.request.header("x-api-key");  // Anthropic's clients
   return fmt::format("{}\n{}\n{}", authorization ? *authorization : "", key ? *key : "", user_id);
+}
+
+// Notes an error that comes in the middle of a stream, whose status was 200.
+std::function<void(const ApiError&)> error_noter(const Call& call) {
+  LoggedError error{0, call.request_id, "", "", call.request.method, call.request.path, 0, "", ""};
+  if (call.caller) {
+    error.key_id = call.caller->key_id;
+    error.key_name = call.caller->name;
+  }
+  return [errors = call.service.errors, error = std::move(error)](const ApiError& happened) mutable {
+    error.at = static_cast<int64_t>(std::time(nullptr));
+    error.status = happened.status();
+    error.code = happened.code();
+    error.message = happened.what();
+    errors->add(std::move(error));
+  };
 }
 
 // Seconds from now: what X-Request-Timeout-Ms says, else what the server allows; 0: as long as it takes.
@@ -160,19 +238,21 @@ void check_prompt_bytes(const ServedModel& served, size_t bytes) {
     refuse_length(context, fmt::format("over {}", least_tokens));
 }
 
-void generate(const Call& call, const ServedModel& served, engine::Request request, int choices, bool stream,
+void generate(const Call& call, const NamedModel& model, engine::Request request, int choices, bool stream,
               std::unique_ptr<AnswerWriter> writer) {
-  engine::Engine& engine = served.engine;
+  engine::Engine& engine = model.served.engine;
   const int64_t context = engine.info().context_tokens;
   const auto prompt_tokens = static_cast<int64_t>(request.prompt.size());
   if (prompt_tokens >= context) refuse_length(context, fmt::format("{}", prompt_tokens));
-  request.tenant = tenant_of(call.request, request.tenant);
+  request.tenant = tenant_of(call, request.tenant);
+  if (call.caller) request.priority = call.caller->priority;
   request.deadline_seconds = time_limit_of(call);
   auto& sampling = request.sampling;
   sampling.max_tokens = static_cast<int>(std::min<int64_t>(sampling.max_tokens, context - prompt_tokens));
 
-  const auto answer =
-      std::make_shared<Answer>(call.exchange, static_cast<size_t>(choices), stream, std::move(writer));
+  const std::shared_ptr<ledger::Meter> meter = admit(call, model.id, model.served.id, prompt_tokens);
+  const auto answer = std::make_shared<Answer>(call.exchange, static_cast<size_t>(choices), stream,
+                                               std::move(writer), meter, error_noter(call));
   std::vector<engine::RequestId> ids;
   try {
     for (size_t i = 0; i < static_cast<size_t>(choices); ++i) {
@@ -183,6 +263,7 @@ void generate(const Call& call, const ServedModel& served, engine::Request reque
     }
   } catch (...) {
     for (const auto id : ids) engine.cancel(id);
+    if (meter) meter->finish("failed", {});
     throw;
   }
   answer->open();

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "serve/api/api_error.h"
+#include "serve/api/model_names.h"
 #include "serve/api/service.h"
 
 namespace hadal::serve::api {
@@ -52,9 +53,10 @@ void check_prompt_bytes(const ServedModel& served, size_t bytes);
 // answers `call` as they are generated; the client leaving cancels them. max_tokens is cut to what the
 // context has room for. While a whole answer is under way the client gets empty lines, as DeepSeek's API
 // sends them. The header X-Request-Timeout-Ms is the request's deadline: what was said until then is the
-// answer, with finish_reason "insufficient_system_resource", and 503 when that is nothing. Throws ApiError or
-// Error when the request is refused; nothing has been answered then.
-void generate(const Call& call, const ServedModel& served, engine::Request request, int choices, bool stream,
+// answer, with finish_reason "insufficient_system_resource", and 503 when that is nothing. With a ledger the
+// request is admitted by the caller's key, and its tokens are counted as they leave. Throws ApiError or Error
+// when the request is refused; nothing has been answered then.
+void generate(const Call& call, const NamedModel& model, engine::Request request, int choices, bool stream,
               std::unique_ptr<AnswerWriter> writer);
 
 }  // namespace hadal::serve::api

@@ -228,7 +228,7 @@ void responses(const Call& call) {
   const NamedModel model = find_model(call.service, request.chat.options.model);
   PreparedChat chat = prepare_chat(model.served, request.chat, model.thinking);
   auto writer = std::make_unique<ResponseWriter>(model.id, std::move(request.echo));
-  generate(call, model.served, std::move(chat.request), 1, request.chat.options.stream, std::move(writer));
+  generate(call, model, std::move(chat.request), 1, request.chat.options.stream, std::move(writer));
 }
 
 }  // namespace hadal::serve::api

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "serve/api/anthropic_error.h"
 #include "serve/api/api_error.h"
+#include "serve/api/auth.h"
 #include "serve/api/cors.h"
 #include "serve/api/ids.h"
 
@@ -21,6 +22,7 @@ struct Route {
   std::string_view path;  // without its base; a final '/' stands for everything below
   void (*handle)(const Call&);
   Dialect dialect = Dialect::kOpenAi;
+  Access access = Access::kKey;
 };
 
 // What clients' base URLs end in; the longer of two that fit.
@@ -43,9 +45,14 @@ constexpr Route kRoutes[] = {
     {"POST", "/detokenize", detokenize},
     {"GET", "/models", list_models},
     {"GET", "/models/", show_model},
-    {"GET", "/health", health},
-    {"GET", "/metrics", show_metrics},
-    {"GET", "/", page},
+    {"GET", "/user/balance", user_balance, Dialect::kOpenAi, Access::kOwner},
+    {"GET", "/user/consent", user_consent},
+    {"POST", "/feedback", post_feedback},
+    {"GET", "/admin/", admin_get, Dialect::kOpenAi, Access::kAdmin},
+    {"POST", "/admin/", admin_post, Dialect::kOpenAi, Access::kAdmin},
+    {"GET", "/health", health, Dialect::kOpenAi, Access::kOpen},
+    {"GET", "/metrics", show_metrics, Dialect::kOpenAi, Access::kAdminIfKeys},
+    {"GET", "/", page, Dialect::kOpenAi, Access::kOpen},
 };
 
 constexpr size_t kMaxModelNameBytes = 256;
@@ -54,12 +61,23 @@ bool matches(const Route& route, std::string_view path) {
   return route.path.ends_with('/') ? path.starts_with(route.path) : path == route.path;
 }
 
-// Adds the same headers to whatever an endpoint answers.
+// Whose request it is, as it becomes known.
+struct Note {
+  std::string id, method, path;
+  std::optional<ledger::Caller> caller;
+};
+
+// Adds the same headers to whatever an endpoint answers, and notes errors.
 class WithHeaders final : public http::Exchange {
  public:
-  WithHeaders(std::shared_ptr<http::Exchange> next, std::vector<http::Header> headers)
-      : next_(std::move(next)), headers_(std::move(headers)) {}
+  WithHeaders(std::shared_ptr<http::Exchange> next, std::vector<http::Header> headers,
+              std::shared_ptr<const Note> note, std::shared_ptr<ErrorLog> errors)
+      : next_(std::move(next)),
+        headers_(std::move(headers)),
+        note_(std::move(note)),
+        errors_(std::move(errors)) {}
   void respond(http::Response response) override {
+    if (response.status >= 400) log(response);
     response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
     next_->respond(std::move(response));
   }
@@ -71,13 +89,35 @@ class WithHeaders final : public http::Exchange {
     head.headers.insert(head.headers.end(), headers_.begin(), headers_.end());
     next_->begin_stream(std::move(head));
   }
-  bool write(std::string bytes) override { return next_->write(std::move(bytes)); }
+  bool write(std::string bytes, std::shared_ptr<http::Receipt> receipt) override {
+    return next_->write(std::move(bytes), std::move(receipt));
+  }
   void end_stream() override { next_->end_stream(); }
   void on_hang_up(std::function<void()> callback) override { next_->on_hang_up(std::move(callback)); }
 
  private:
+  void log(const http::Response& response) const {
+    LoggedError error{static_cast<int64_t>(std::time(nullptr)),
+                      note_->id,
+                      "",
+                      "",
+                      note_->method,
+                      note_->path,
+                      response.status,
+                      "",
+                      ""};
+    if (note_->caller) {
+      error.key_id = note_->caller->key_id;
+      error.key_name = note_->caller->name;
+    }
+    read_error_body(response.body, error);
+    errors_->add(std::move(error));
+  }
+
   std::shared_ptr<http::Exchange> next_;
   std::vector<http::Header> headers_;
+  std::shared_ptr<const Note> note_;
+  std::shared_ptr<ErrorLog> errors_;
 };
 
 // The route of a request; 404 or 405 when there is none, with the dialect of what stands at its path.
@@ -163,11 +203,14 @@ http::Handler make_handler(const Service& service) {
     const std::string id = make_uuid();
     headers.push_back({"x-request-id", id});
     headers.push_back({"request-id", id});  // where Anthropic's clients look
-    exchange = std::make_shared<WithHeaders>(std::move(exchange), std::move(headers));
+    const auto note = std::make_shared<Note>(Note{id, request.method, request.path, {}});
+    exchange = std::make_shared<WithHeaders>(std::move(exchange), std::move(headers), note, service.errors);
     if (request.method == "OPTIONS") return exchange->respond(preflight(request, service.cors_origins));
     Dialect dialect = Dialect::kOpenAi;
     try {
-      find_route(request, dialect).handle({service, request, exchange});
+      const Route& route = find_route(request, dialect);
+      note->caller = authenticate(service, request, route.access);
+      route.handle({service, request, exchange, id, route.path.substr(1), note->caller});
     } catch (...) {
       exchange->respond(error_answer(current_api_error(), dialect));
     }

@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/engine.h"
+#include "ledger/ledger.h"
+#include "serve/api/error_log.h"
 #include "serve/http/server.h"
 
 namespace hadal::serve::api {
@@ -33,7 +36,9 @@ struct Service {
   double started_seconds = 0;                         // base::monotonic_seconds() then
   std::function<http::ServerCounters()> transport;    // for /health and /metrics; may be empty
   std::vector<std::string> cors_origins = {"local"};  // whose pages may call: cors.h
-  double request_seconds = 0;  // for requests that do not set a time limit of their own; 0: none
+  double request_seconds = 0;        // for requests that do not set a time limit of their own; 0: none
+  ledger::Ledger* ledger = nullptr;  // keys, prices and usage; null: the server is open to everybody
+  std::shared_ptr<ErrorLog> errors = std::make_shared<ErrorLog>();
 };
 
 // Without a model yet.
@@ -50,10 +55,22 @@ void add_alias(Service& service, const ModelAlias& alias);
 // Whose words an endpoint speaks where it refuses.
 enum class Dialect { kOpenAi, kAnthropic };
 
+// Who may call an endpoint of a server with a ledger.
+enum class Access {
+  kOpen,         // anybody
+  kKey,          // whoever has a key
+  kAdmin,        // whoever has an admin's key; without a ledger there is no such endpoint
+  kAdminIfKeys,  // the same, but without a ledger anybody
+  kOwner,        // whoever has a key; without a ledger there is no such endpoint
+};
+
 struct Call {
   const Service& service;
   const http::Request& request;
   const std::shared_ptr<http::Exchange>& exchange;
+  std::string request_id = {};                // the answer's x-request-id
+  std::string_view endpoint = {};             // its path without base: "chat/completions"
+  std::optional<ledger::Caller> caller = {};  // of a server with a ledger, where the endpoint wants a key
 };
 
 // Endpoints: each answers through call.exchange, now or later, or throws ApiError or Error.
@@ -69,6 +86,11 @@ void show_model(const Call& call);
 void health(const Call& call);        // health.cpp
 void show_metrics(const Call& call);  // metrics.cpp
 void page(const Call& call);          // page.cpp
+void user_balance(const Call& call);  // user.cpp
+void user_consent(const Call& call);
+void post_feedback(const Call& call);
+void admin_get(const Call& call);  // admin.cpp
+void admin_post(const Call& call);
 
 // The transport's handler. `service` must outlive it. Paths work below "/v1", "/beta", "/anthropic" and
 // "/anthropic/v1" too, so that every client's base URL does. Answers have an x-request-id.

@@ -25,8 +25,9 @@ class Exchange {
 
   virtual void begin_stream(StreamHead head) = 0;
   // False when nobody will read it: the client has gone, or has fallen ServerOptions::max_unsent_bytes
-  // behind, which counts as gone. Pieces written while an earlier one is on its way leave together.
-  virtual bool write(std::string bytes) = 0;
+  // behind, which counts as gone. Pieces written while an earlier one is on its way leave together, up to the
+  // first that wants a receipt.
+  virtual bool write(std::string bytes, std::shared_ptr<Receipt> receipt = nullptr) = 0;
   virtual void end_stream() = 0;
 
   // Called once, on a transport thread, when the client leaves before its answer is complete; at once when it

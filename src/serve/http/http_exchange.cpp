@@ -60,7 +60,7 @@ void HttpExchange::begin_stream(StreamHead head) {
   });
 }
 
-bool HttpExchange::write(std::string bytes) {
+bool HttpExchange::write(std::string bytes, std::shared_ptr<Receipt> receipt) {
   if (!state_->open) return false;
   SessionContext& context = session_->context();
   const size_t unsent = state_->unsent_bytes.fetch_add(bytes.size()) + bytes.size();
@@ -72,10 +72,10 @@ bool HttpExchange::write(std::string bytes) {
                [session = session_, serial = serial_] { session->cut_slow_reader(serial); });
     return false;
   }
-  asio::post(session_->executor(),
-             [session = session_, serial = serial_, bytes = std::move(bytes)]() mutable {
-               session->write(serial, std::move(bytes));
-             });
+  asio::post(session_->executor(), [session = session_, serial = serial_, bytes = std::move(bytes),
+                                    receipt = std::move(receipt)]() mutable {
+    session->write(serial, std::move(bytes), std::move(receipt));
+  });
   return true;
 }
 

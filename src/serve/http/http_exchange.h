@@ -36,7 +36,7 @@ class HttpExchange final : public Exchange {
   void respond(Response response) override;
   void hold(StreamHead head) override;
   void begin_stream(StreamHead head) override;
-  bool write(std::string bytes) override;
+  bool write(std::string bytes, std::shared_ptr<Receipt> receipt) override;
   void end_stream() override;
   void on_hang_up(std::function<void()> callback) override;
 

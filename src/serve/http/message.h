@@ -1,6 +1,8 @@
 // HTTP messages as the rest of Hadal sees them: plain values, no transport types.
 #pragma once
 
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,11 +25,24 @@ struct Request {
   const std::string* header(std::string_view name) const;
 };
 
+// Told when bytes of an answer leave, so that what a client was sent can be counted to the token. One thread
+// at a time; dropped once its bytes have left, or never will.
+class Receipt {
+ public:
+  virtual ~Receipt() = default;
+  // They are about to be handed to the system, on the connection `socket`; `bytes` in all with what goes
+  // before them in the same write (through TLS it takes some more).
+  virtual void leaving(int socket, size_t bytes) = 0;
+  // The system has all of them.
+  virtual void left() = 0;
+};
+
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::vector<Header> headers;  // besides Content-Type, Content-Length and Connection
   std::string body;
+  std::shared_ptr<Receipt> receipt = nullptr;  // of all of it; may be null
 };
 
 // The start of a response whose body comes piece by piece.

@@ -84,12 +84,15 @@ class Session : public std::enable_shared_from_this<Session> {
   void respond(uint64_t serial, Response response);
   void hold(uint64_t serial, StreamHead head);
   void begin_stream(uint64_t serial, StreamHead head);
-  void write(uint64_t serial, std::string bytes);  // its bytes are counted in held_bytes already
+  // Its bytes are counted in held_bytes already.
+  void write(uint64_t serial, std::string bytes, std::shared_ptr<Receipt> receipt);
   void end_stream(uint64_t serial);
   void abandon(uint64_t serial);
   void cut_slow_reader(uint64_t serial);
   bool answers(uint64_t serial) const { return phase_ == Phase::kHandling && serial == serial_ && !ending_; }
   void add_idle_bytes(const std::string& bytes);
+  std::string take_pieces();
+  void drop_receipts();
   void flush();
   void on_written(error_code ec);
   void release_pieces();
@@ -140,6 +143,9 @@ class Session : public std::enable_shared_from_this<Session> {
   bool writing_ = false;
   std::string outbox_;  // encoded bytes that wait for the write in flight
   std::string pieces_;  // stream pieces that wait; one chunk when they leave
+  std::vector<std::pair<size_t, std::shared_ptr<Receipt>>> receipts_;  // and where in pieces_ their bytes end
+  std::shared_ptr<Receipt> whole_receipt_;                             // of the answer in outbox_
+  std::shared_ptr<Receipt> in_flight_receipt_;
   std::string in_flight_;
   size_t in_flight_pieces_ = 0;  // stream bytes of in_flight_, to subtract from unsent_bytes
   std::string idle_bytes_;

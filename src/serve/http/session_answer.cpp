@@ -22,9 +22,11 @@ void Session::respond(uint64_t serial, Response response) {
   if (streaming_) {
     if (!held_) return;
     add_idle_bytes(response.body);
+    if (response.receipt) receipts_.emplace_back(pieces_.size(), std::move(response.receipt));
     ending_ = true;
     return flush();
   }
+  whole_receipt_ = std::move(response.receipt);
   keep_alive_ = keep_alive_ && !context_.draining;
   outbox_ = encode_head(response.status, response.content_type, response.headers,
                         response.status == 204 || response.status == 304
@@ -54,12 +56,13 @@ void Session::begin_stream(uint64_t serial, StreamHead head) {
   flush();
 }
 
-void Session::write(uint64_t serial, std::string bytes) {
+void Session::write(uint64_t serial, std::string bytes, std::shared_ptr<Receipt> receipt) {
   if (!answers(serial) || !streaming_) {
     context_.held_bytes -= bytes.size();
     return;
   }
   pieces_ += bytes;
+  if (receipt) receipts_.emplace_back(pieces_.size(), std::move(receipt));
   flush();
 }
 
@@ -91,13 +94,26 @@ void Session::add_idle_bytes(const std::string& bytes) {
   if (exchange_) exchange_->unsent_bytes += bytes.size();
 }
 
+// What leaves next: all that waits, up to the first piece with a receipt, which becomes in_flight_receipt_.
+std::string Session::take_pieces() {
+  if (receipts_.empty()) return std::exchange(pieces_, {});
+  auto [end, receipt] = std::move(receipts_.front());
+  receipts_.erase(receipts_.begin());
+  for (auto& waiting : receipts_) waiting.first -= end;
+  in_flight_receipt_ = std::move(receipt);
+  std::string taken = pieces_.substr(0, end);
+  pieces_.erase(0, end);
+  return taken;
+}
+
 void Session::flush() {
   if (writing_) return;
   in_flight_ = std::exchange(outbox_, {});
-  in_flight_pieces_ = pieces_.size();
-  if (!pieces_.empty() && !head_only_) in_flight_ += chunked_ ? encode_chunk(pieces_) : pieces_;
-  pieces_.clear();
-  if (ending_ && streaming_ && chunked_ && !head_only_) {
+  in_flight_receipt_ = std::exchange(whole_receipt_, nullptr);
+  const std::string pieces = take_pieces();
+  in_flight_pieces_ = pieces.size();
+  if (!pieces.empty() && !head_only_) in_flight_ += chunked_ ? encode_chunk(pieces) : pieces;
+  if (ending_ && pieces_.empty() && streaming_ && chunked_ && !head_only_) {
     in_flight_ += "0\r\n\r\n";
     chunked_ = false;  // written once
   }
@@ -108,6 +124,7 @@ void Session::flush() {
   }
   writing_ = true;
   set_deadline(context_.options.write_timeout);
+  if (in_flight_receipt_) in_flight_receipt_->leaving(stream_.socket().native_handle(), in_flight_.size());
   asio::async_write(stream_, asio::buffer(in_flight_),
                     [self = shared_from_this()](error_code ec, size_t) { self->on_written(ec); });
 }
@@ -116,6 +133,7 @@ void Session::on_written(error_code ec) {
   writing_ = false;
   if (phase_ == Phase::kClosed) return;
   if (ec) return hang_up();
+  if (auto receipt = std::exchange(in_flight_receipt_, nullptr)) receipt->left();
   release_pieces();
   clear_deadline();
   if (!pieces_.empty() || ending_) return flush();
@@ -128,9 +146,16 @@ void Session::release_pieces() {
   in_flight_pieces_ = 0;
 }
 
+void Session::drop_receipts() {
+  receipts_.clear();
+  whole_receipt_.reset();
+  in_flight_receipt_.reset();
+}
+
 void Session::finish_answer() {
   exchange_->finish();
   exchange_.reset();
+  drop_receipts();
   held_.reset();
   ending_ = streaming_ = chunked_ = false;
   for (std::string* buffer : {&outbox_, &pieces_, &in_flight_}) release_memory(*buffer);
@@ -178,7 +203,10 @@ void Session::close() {
   clear_deadline();
   timer_.cancel();
   error_code ignored;
+  // Shut down, not only closed: the ledger's witness may hold a duplicate.
+  stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   stream_.socket().close(ignored);
+  drop_receipts();
   context_.held_bytes -= pieces_.size() + std::exchange(in_flight_pieces_, 0);
   context_.held_bytes -= std::exchange(held_body_bytes_, 0);
   if (auto exchange = std::exchange(exchange_, nullptr)) exchange->hung_up();

@@ -1,0 +1,136 @@
+// /admin/usage, /admin/requests and /admin/feedback: what the database has of the past.
+#include <map>
+
+#include "serve/api/admin.h"
+#include "serve/api/api_error.h"
+
+namespace hadal::serve::api {
+
+using base::Json;
+using ledger::Store;
+using ledger::UsageBy;
+using ledger::UsageFilter;
+using ledger::UsageRow;
+using ledger::UsageSplit;
+
+namespace {
+
+constexpr int64_t kMostSeconds = int64_t{1} << 40;
+
+UsageFilter read_filter(const std::string& query, bool hourly) {
+  const int64_t now = ledger::unix_ms() / 1000;
+  const int64_t span = hourly ? 24 * 3600 : 7 * 24 * 3600;
+  UsageFilter filter;
+  filter.to = query_number(query, "to", now + 1, 0, kMostSeconds) * 1000;
+  filter.from = query_number(query, "from", filter.to / 1000 - span, -kMostSeconds, kMostSeconds) * 1000;
+  filter.key_id = query_value(query, "key");
+  filter.model = query_value(query, "model");
+  return filter;
+}
+
+Json numbers(const UsageRow& row) {
+  return {{"requests", row.requests},
+          {"failed", row.failed},
+          {"prompt_tokens", row.tokens.prompt},
+          {"cache_hit_tokens", row.tokens.cached},
+          {"cache_miss_tokens", row.tokens.prompt - row.tokens.cached},
+          {"completion_tokens", row.tokens.completion},
+          {"reasoning_tokens", row.tokens.reasoning},
+          {"cost", ledger::money_text(row.cost)}};
+}
+
+void add(UsageRow& total, const UsageRow& row) {
+  total.requests += row.requests;
+  total.failed += row.failed;
+  total.tokens.prompt += row.tokens.prompt;
+  total.tokens.cached += row.tokens.cached;
+  total.tokens.completion += row.tokens.completion;
+  total.tokens.reasoning += row.tokens.reasoning;
+  total.cost += row.cost;
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+}  // namespace
+
+void admin_usage(const Call& call) {
+  static const std::map<std::string, UsageBy> kBy = {
+      {"hour", UsageBy::kHour}, {"day", UsageBy::kDay}, {"key", UsageBy::kKey}, {"model", UsageBy::kModel}};
+  static const std::map<std::string, UsageSplit> kSplit = {
+      {"", UsageSplit::kNone}, {"key", UsageSplit::kKey}, {"model", UsageSplit::kModel}};
+  const std::string& query = call.request.query;
+  std::string by = query_value(query, "by");
+  if (by.empty()) by = "day";
+  const std::string split = query_value(query, "split");
+  if (!kBy.contains(by)) throw bad_value("by", "use hour, day, key or model");
+  if (!kSplit.contains(split)) throw bad_value("split", "use key or model");
+  const UsageFilter filter = read_filter(query, by == "hour");
+  answer_from_store(call, 200, [&ledger = *call.service.ledger, filter, by, split](Store& store) {
+    const bool timed = by == "hour" || by == "day";
+    Json rows = Json::array();
+    UsageRow total;
+    for (const UsageRow& row : store.usage(filter, kBy.at(by), kSplit.at(split))) {
+      Json json = numbers(row);
+      json["start"] = timed ? Json(row.start / 1000) : Json(nullptr);
+      json["key"] = text_or_null(row.key_id);
+      json["key_name"] = text_or_null(ledger.name_of(row.key_id));
+      json["model"] = text_or_null(row.model);
+      rows.push_back(std::move(json));
+      add(total, row);
+    }
+    return Json{{"by", by},
+                {"split", text_or_null(split)},
+                {"from", filter.from / 1000},
+                {"to", filter.to / 1000},
+                {"currency", ledger.currency()},
+                {"rows", std::move(rows)},
+                {"total", numbers(total)}};
+  });
+}
+
+void admin_requests(const Call& call) {
+  const std::string& query = call.request.query;
+  const int64_t limit = query_number(query, "limit", 50, 1, 1000);
+  UsageFilter filter = read_filter(query, false);
+  filter.from = query_number(query, "from", 0, 0, kMostSeconds) * 1000;
+  answer_from_store(call, 200, [&ledger = *call.service.ledger, filter, limit](Store& store) {
+    Json requests = Json::array();
+    for (const ledger::UsageRecord& record : store.records(filter, limit)) {
+      requests.push_back({{"id", record.request_id},
+                          {"at", record.ended / 1000},
+                          {"key", record.key_id},
+                          {"key_name", text_or_null(ledger.name_of(record.key_id))},
+                          {"model", record.model},
+                          {"endpoint", record.endpoint},
+                          {"status", record.status},
+                          {"prompt_tokens", record.tokens.prompt},
+                          {"cache_hit_tokens", record.tokens.cached},
+                          {"cache_miss_tokens", record.tokens.prompt - record.tokens.cached},
+                          {"completion_tokens", record.tokens.completion},
+                          {"reasoning_tokens", record.tokens.reasoning},
+                          {"cost", ledger::money_text(record.cost)},
+                          {"seconds", static_cast<double>(record.ended - record.started) / 1000}});
+    }
+    return Json{{"currency", ledger.currency()}, {"requests", std::move(requests)}};
+  });
+}
+
+void admin_feedback(const Call& call) {
+  const int64_t limit = query_number(call.request.query, "limit", 50, 1, 1000);
+  answer_from_store(call, 200, [&ledger = *call.service.ledger, limit](Store& store) {
+    Json list = Json::array();
+    for (const ledger::Feedback& feedback : store.feedback(limit)) {
+      const Json conversation = Json::parse(feedback.conversation, nullptr, false);
+      list.push_back({{"at", feedback.at / 1000},
+                      {"key", feedback.key_id},
+                      {"key_name", text_or_null(ledger.name_of(feedback.key_id))},
+                      {"request_id", feedback.request_id},
+                      {"rating", feedback.rating},
+                      {"comment", feedback.comment},
+                      {"conversation", conversation.is_discarded() ? Json(nullptr) : conversation}});
+    }
+    return Json{{"feedback", std::move(list)}};
+  });
+}
+
+}  // namespace hadal::serve::api
