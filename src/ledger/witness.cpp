@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
@@ -54,11 +55,21 @@ int received_socket(const msghdr& message) {
 }
 
 void resolve_all(Journal& journal, const std::unordered_map<uint32_t, int>& sockets) {
+  int resolved = 0;
+  int left = 0;
   for (const auto& [slot, socket] : sockets) {
     const auto pending = journal.pending(slot);
     const uint64_t now = bytes_taken(socket);
     if (!pending || pending->before == kUnknownBytes || now == kUnknownBytes) continue;
-    journal.resolve(slot, now >= pending->before + pending->size);
+    const bool has_left = now >= pending->before + pending->size;
+    journal.resolve(slot, has_left);
+    ++resolved;
+    left += has_left ? 1 : 0;
+  }
+  if (resolved > 0) {
+    std::fprintf(stderr,
+                 "ledger-witness: %d writes were under way when the server ended; %d of them had left\n",
+                 resolved, left);
   }
 }
 

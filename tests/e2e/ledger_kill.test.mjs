@@ -17,6 +17,7 @@ const withoutWitness = process.env.HADAL_KILL_WITNESS === '1';
 
 // One request over a socket of its own: what arrived of the answer, whatever ended it. fetch() would drop
 // what it had not handed out when the connection broke.
+let onData = null;
 function request(port, secret, body) {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
@@ -24,7 +25,10 @@ function request(port, secret, body) {
     let received = '';
     socket.setEncoding('utf8');
     socket.on('error', () => {});
-    socket.on('data', (data) => (received += data));
+    socket.on('data', (data) => {
+      received += data;
+      onData?.();
+    });
     socket.on('close', () => resolve(received));
     socket.on('connect', () =>
       socket.write(
@@ -68,6 +72,8 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
   const all = [];
   const rows = [];
   let unanswered = 0;
+  let witnessed = 0; // writes that were under way at a kill, and of these, had left
+  let witnessedLeft = 0;
   for (let kill = 0; kill < kills; ++kill) {
     const server = await ledger.serve('--max-running', '16');
     let over = false;
@@ -92,15 +98,22 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
       }
     };
     const clients = Array.from({ length: streams }, (_, index) => client(index));
+    // Half of the kills come at any time, half at once when some client has received something: the server
+    // is then in the middle of its next writes.
     await sleep(400 + Math.random() * 1200);
+    if (kill % 2 === 1) await new Promise((resolve) => (onData = resolve));
     over = true;
     if (withoutWitness) {
       const children = execFileSync('pgrep', ['-P', String(server.child.pid)], { encoding: 'utf8' }).trim();
       for (const pid of children.split('\n')) process.kill(Number(pid), 'SIGKILL');
     }
     server.child.kill('SIGKILL');
+    onData = null;
     await server.exited;
     await Promise.all(clients);
+    const seen = server.stderr.match(/ledger-witness: (\d+) writes .*; (\d+) of them/) ?? [null, 0, 0];
+    witnessed += Number(seen[1]);
+    witnessedLeft += Number(seen[2]);
     // The next start settles; one that stops in good order leaves nothing behind.
     const next = await ledger.serve();
     const line = next.stderr.match(/settled (\d+) requests .*?(\d+) in doubt/) ?? [null, 0, 0];
@@ -145,6 +158,8 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
     requests: records.size,
     crashed: crashed.length,
     partial,
+    witnessed,
+    witnessedLeft,
     doubtful: rows.reduce((total, row) => total + row.doubtful, 0),
     received: sum,
     recorded,
