@@ -105,6 +105,15 @@ TEST_F(SandboxTest, AMemoryHogIsContained) {
   const auto hidden = python("import os\nfd = os.memfd_create('x')\nprint('made')");
   EXPECT_NE(hidden.output, "made\n");
   EXPECT_NE(hidden.errors.find("Operation not permitted"), std::string::npos) << hidden.errors;
+  for (const char* shared :
+       {"mmap.mmap(-1, 4096)", "f = open('/dev/zero', 'r+b'); mmap.mmap(f.fileno(), 4096)"}) {
+    const auto mapped = python(std::string("import mmap\n") + shared + "\nprint('mapped')");
+    EXPECT_EQ(mapped.output, "") << shared;
+    EXPECT_NE(mapped.errors.find("Operation not permitted"), std::string::npos) << mapped.errors;
+  }
+  const auto litter = python("n = 0\nwhile True:\n  open(f'/tmp/{n}', 'w').close()\n  n += 1");
+  EXPECT_EQ(litter.end, SandboxEnd::kMemory) << litter.errors;
+  EXPECT_LT(litter.seconds, kLimits.seconds);
 }
 
 TEST_F(SandboxTest, WritesNowhereButToItsOwnTmp) {

@@ -158,8 +158,10 @@ class JsonlTask : public Task {
       problem.task = name_;
       const auto [found, fresh] = lines_.try_emplace(problem.key, problems_.size());
       if (!fresh) {
-        if (problems_[found->second].answer != problem.answer)
-          throw_error(ErrorCode::kBadInput, "the same question as on an earlier line, with another answer");
+        const Problem& earlier = problems_[found->second];
+        if (earlier.answer != problem.answer || earlier.facts != problem.facts)
+          throw_error(ErrorCode::kBadInput,
+                      "the same question as on an earlier line, with another answer or other tests");
         ++repeated_;
         return;
       }

@@ -1,12 +1,13 @@
 // Runs a program that nobody trusts, under bubblewrap (Debian's package bubblewrap, the command bwrap):
 // namespaces of its own for users, processes, network (none), IPC and mounts; of the machine's files it sees
 // /usr, read-only; it may write to a small /tmp in memory, which goes with it. System calls that hold memory
-// or power beyond that are refused (a seccomp filter: memfd_create, shmget, io_uring, bpf, keyctl, ...).
+// or power beyond that are refused (a seccomp filter: memfd_create, shared mappings, shmget, io_uring, bpf,
+// keyctl, ...).
 //
 // Limits: each process has its own of memory, CPU time, files and open files, and the kernel counts processes
 // (setrlimit within the user namespace); the sum of memory over all processes is watched every few
-// milliseconds. What passes a limit is killed, with everything that it started. A run never takes longer than
-// its seconds and a moment.
+// milliseconds, and so is the number of files in /tmp (4096; it counts as memory). What passes a limit is
+// killed, with everything that it started. A run never takes longer than its seconds and a moment.
 //
 // Works for root (who becomes the user nobody first) and for every user who may make user namespaces. What it
 // does not protect from: holes of the kernel, and what /usr tells about the machine.

@@ -3,6 +3,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
@@ -59,6 +60,11 @@ constexpr int kRefused[] = {
     SYS_personality,
 };
 
+// Of mmap's flags: in MAP_SHARED and MAP_SHARED_VALIDATE, not in MAP_PRIVATE. The low half of the argument,
+// which comes first on both processors.
+constexpr uint32_t kSharedBit = MAP_SHARED & ~MAP_PRIVATE;
+static_assert(kSharedBit == 1 && (MAP_SHARED_VALIDATE & kSharedBit) != 0);
+
 sock_filter statement(uint16_t code, uint32_t k) { return {code, 0, 0, k}; }
 sock_filter jump(uint16_t code, uint32_t k, uint8_t if_true, uint8_t if_false) {
   return {code, if_true, if_false, k};
@@ -79,6 +85,15 @@ std::string seccomp_filter() {
     statement(BPF_RET | BPF_K, kDeny),
 #endif
   };
+  // Shared mappings: pages of no file that stay when nobody maps them. Where libraries want one (glibc's
+  // gconv cache), they can do without.
+  program.insert(program.end(), {
+                                    jump(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 4),
+                                    statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[3])),
+                                    jump(BPF_JMP | BPF_JSET | BPF_K, kSharedBit, 0, 1),
+                                    statement(BPF_RET | BPF_K, kDeny),
+                                    statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+                                });
   for (const int call : kRefused) {
     program.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(call), 0, 1));
     program.push_back(statement(BPF_RET | BPF_K, kDeny));
