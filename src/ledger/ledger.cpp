@@ -247,7 +247,8 @@ class Ledger::RealMeter final : public Meter {
     leave();
     const Tokens sent = impl_.journal->sent_so_far(slot_);
     // Complete, but not all of it could be sent: the client has left.
-    const bool cut = finished_ && sent.completion != total_.completion;
+    const bool cut =
+        finished_ && sent.completion != total_.completion && std::string_view(status_) != "failed";
     impl_.hand_over(
         {{request_.request_id, request_.key_id, request_.model, request_.endpoint,
           cut ? "cancelled" : status_, request_.started, unix_ms(), sent, cost_of(request_.price, sent)},

@@ -57,12 +57,23 @@ class PostgresDatabase final : public Database {
  private:
   void connect() {
     try {
-      connection_ = std::make_unique<pqxx::connection>(url_);
+      connection_ = std::make_unique<pqxx::connection>(with_limits(url_));
       session_ = std::make_unique<pqxx::nontransaction>(*connection_);
     } catch (const std::exception& e) {
       drop();
       throw_error(ErrorCode::kIo, "[ledger] PostgreSQL: {}", one_line(e.what()));
     }
+  }
+
+  // A network that falls silent must not hold the ledger's thread for hours. What the URL says goes first.
+  static std::string with_limits(std::string url) {
+    for (const char* limit : {"connect_timeout=10", "tcp_user_timeout=15000"}) {
+      const std::string_view name = std::string_view(limit).substr(0, std::string_view(limit).find('=') + 1);
+      if (url.find(name) != std::string::npos) continue;
+      url += url.find('?') == std::string::npos ? '?' : '&';
+      url += limit;
+    }
+    return url;
   }
 
   void drop() noexcept {

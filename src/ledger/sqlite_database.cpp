@@ -1,4 +1,6 @@
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include <unordered_map>
 
@@ -14,6 +16,9 @@ constexpr int kBusyMilliseconds = 10'000;
 class SqliteDatabase final : public Database {
  public:
   explicit SqliteDatabase(const std::string& path) : path_(path) {
+    // For its owner only, as are the files that SQLite puts beside it: it holds what people consented to
+    // give.
+    if (const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600); file >= 0) ::close(file);
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(path.c_str(), &db_, flags, nullptr) != SQLITE_OK) {
       const std::string reason = db_ != nullptr ? sqlite3_errmsg(db_) : "no memory";

@@ -23,7 +23,9 @@ constexpr const char* kInsert =
 
 constexpr const char* kUpdate =
     "UPDATE api_keys SET name = $2, prefix = $3, hash = $4, previous_prefix = $5, previous_hash = $6,"
-    " previous_until = $7, admin = $8, revoked = $9, consent = $10, postpaid = $11, priority = $12,"
+    " previous_until = $7, admin = $8,"
+    " revoked = CASE WHEN revoked <> 0 THEN revoked ELSE $9 END, consent = $10, postpaid = $11, priority = "
+    "$12,"
     " concurrency = $13, tokens_per_minute = $14, daily_tokens = $15, monthly_spend = $16, models = $17"
     " WHERE id = $1";
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,6 +78,11 @@ int run_witness() {
   // What stops the server by a signal to all its group is none of the witness's business: it sees the end.
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT}) ::signal(signal, SIG_IGN);
   ::prctl(PR_SET_NAME, "ledger-witness");
+  rlimit files{};  // a descriptor for each request that is under way
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
   ::close_range(kJournal + 1, ~0U, 0);  // what came along: the listening socket must not outlive the server
   const auto journal = Journal::attach(kJournal);
   std::unordered_map<uint32_t, int> sockets;

@@ -250,7 +250,7 @@ void generate(const Call& call, const NamedModel& model, engine::Request request
   auto& sampling = request.sampling;
   sampling.max_tokens = static_cast<int>(std::min<int64_t>(sampling.max_tokens, context - prompt_tokens));
 
-  const std::shared_ptr<ledger::Meter> meter = admit(call, model.id, model.served.id, prompt_tokens);
+  const std::shared_ptr<ledger::Meter> meter = admit(call, model.billed, model.served.id, prompt_tokens);
   const auto answer = std::make_shared<Answer>(call.exchange, static_cast<size_t>(choices), stream,
                                                std::move(writer), meter, error_noter(call));
   std::vector<engine::RequestId> ids;

@@ -79,7 +79,7 @@ NamedModel find_model(const Service& service, const std::string& asked) {
 
 NamedModel find_model_leniently(const Service& service, const std::string& asked) {
   if (auto model = find_model_if_any(service, asked)) return *model;
-  return {mode_or_first(service, false), asked, false};
+  return {mode_or_first(service, false), asked, false, std::string(kModeNames.front().name)};
 }
 
 std::vector<NamedModel> listed_models(const Service& service) {

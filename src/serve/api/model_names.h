@@ -16,6 +16,7 @@ struct NamedModel {
   const ServedModel& served;
   std::string id;                // for the answer's "model": the name asked for
   std::optional<bool> thinking;  // what the name asks for; none: the model's default
+  std::string billed = id;  // the name that limits and prices go by: never one that this server does not know
 };
 
 // Throws ApiError 400 "Model Not Exist", as DeepSeek's API answers. An empty name is the first model.
