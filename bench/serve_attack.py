@@ -44,7 +44,7 @@ def measure(flags, port, kind=None):
 
 
 def pair(values, digits):
-    return f"{values[0]:.{digits}f}, {values[1]:.{digits}f}"
+    return "-" if values is None else f"{values[0]:.{digits}f}, {values[1]:.{digits}f}"
 
 
 def turns(flags):
@@ -70,7 +70,9 @@ def row_of(kind, rounds):
             statuses[status] = statuses.get(status, 0) + count
     row["answers"] = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items())) or "none"
     for name, key in (("whole", "ms"), ("first", "first_token_ms"), ("age", "token_age_ms")):
-        row[name] = (median([turn["calm"][key]["p99"] for turn in rounds]), median([turn["under"][key]["p99"] for turn in rounds]))
+        # A real server's tokens do not say when they were made.
+        measured = all(turn[when][key] for turn in rounds for when in ("calm", "under"))
+        row[name] = tuple(median([turn[when][key]["p99"] for turn in rounds]) for when in ("calm", "under")) if measured else None
     return row
 
 
