@@ -86,6 +86,7 @@ test('401 in each dialect: no key, a wrong one, a revoked one', async () => {
     assert.equal((await call(path, null)).status, 401, path);
   }
   assert.equal((await call('/health', null)).status, 200);
+  assert.equal((await server.health()).tokens_generated_total, undefined); // from which others' answers could be followed
   const { key, secret } = await newKey('short-lived', '--credit', '1');
   await openai(secret).chat.completions.create(chat());
   await ledger.hadal('keys', 'revoke', key.id);

@@ -5,7 +5,8 @@
 
 namespace hadal::serve::api {
 
-// The counters of all models together, then each model's own.
+// The counters of all models together, then each model's own. A server with keys tells the world only whether
+// it lives and how busy it is: from counted tokens anybody could follow the others' answers.
 void health(const Call& call) {
   const Service& service = call.service;
   base::Json models = base::Json::array();
@@ -23,17 +24,20 @@ void health(const Call& call) {
                       {"requests_total", metrics.requests_total},
                       {"tokens_generated_total", metrics.generated_tokens_total}});
   }
+  base::Json body = {{"status", "ok"},
+                     {"model", service.models.front().id},
+                     {"uptime_seconds", base::monotonic_seconds() - service.started_seconds},
+                     {"requests_running", running},
+                     {"requests_waiting", waiting}};
+  if (service.ledger == nullptr) {
+    body["models"] = std::move(models);
+    body["connections"] = service.transport ? service.transport().connections : 0;
+    body["requests_total"] = requests;
+    body["tokens_generated_total"] = tokens;
+  }
   http::Response response;
   response.headers.push_back({"Cache-Control", "no-store"});
-  response.body = base::dump_json({{"status", "ok"},
-                                   {"model", service.models.front().id},
-                                   {"models", std::move(models)},
-                                   {"uptime_seconds", base::monotonic_seconds() - service.started_seconds},
-                                   {"connections", service.transport ? service.transport().connections : 0},
-                                   {"requests_running", running},
-                                   {"requests_waiting", waiting},
-                                   {"requests_total", requests},
-                                   {"tokens_generated_total", tokens}});
+  response.body = base::dump_json(body);
   call.exchange->respond(std::move(response));
 }
 
