@@ -1,37 +1,11 @@
 // The whole model's gradient against differences (all three losses together), and its determinism.
 #include "model/transformer.h"
 
+#include "model/tiny_models.h"
 #include "ops/finite_difference.h"
 
 namespace hadal {
 namespace {
-
-model::ModelConfig tiny_config() {
-  model::ModelConfig c;
-  c.architecture = "DeepseekV3ForCausalLM";
-  c.model_type = "deepseek_v3";
-  c.vocab_size = 40;
-  c.hidden_size = 16;
-  c.intermediate_size = 24;
-  c.moe_intermediate_size = 8;
-  c.num_hidden_layers = 2;
-  c.first_k_dense_replace = 1;
-  c.num_attention_heads = 2;
-  c.n_routed_experts = 6;
-  c.n_shared_experts = 1;
-  c.num_experts_per_tok = 2;
-  c.topk_method = model::TopkMethod::kNoauxTc;
-  c.scoring_func = model::ScoringFunc::kSigmoid;
-  c.norm_topk_prob = true;
-  c.routed_scaling_factor = 1.5;
-  c.q_lora_rank = 12;
-  c.kv_lora_rank = 8;
-  c.qk_nope_head_dim = 6;
-  c.qk_rope_head_dim = 4;
-  c.v_head_dim = 6;
-  c.num_nextn_predict_layers = 1;
-  return c;
-}
 
 std::vector<int32_t> some_tokens(int64_t n) {
   base::Random random(5);
@@ -50,7 +24,7 @@ model::TokenBatch batch_of(const std::vector<int32_t>& tokens, int64_t rows) {
 
 TEST(Transformer, GradientOfAllLossesMatchesDifferences) {
   base::ThreadPool pool(2);
-  const auto m = model::Transformer::create(tiny_config(), 3, 0.25);
+  const auto m = model::Transformer::create(test::tiny_deepseek(), 3, 0.25);
   m->enable_gradients();
   const auto tokens = some_tokens(2 * 9);
   const auto batch = batch_of(tokens, 2);
@@ -84,7 +58,7 @@ TEST(Transformer, GradientScaleAndAccumulation) {
   base::ThreadPool pool(1);
   const auto tokens = some_tokens(2 * 9);
   const auto gradient = [&](float scale, int times) {
-    const auto m = model::Transformer::create(tiny_config(), 3, 0.25);
+    const auto m = model::Transformer::create(test::tiny_deepseek(), 3, 0.25);
     m->enable_gradients();
     model::LossOptions options;
     options.gradient_scale = scale;
@@ -101,7 +75,7 @@ TEST(Transformer, SameBitsForAnyNumberOfThreads) {
   std::vector<std::vector<float>> gradients;
   for (const int threads : {1, 2, 3}) {
     base::ThreadPool pool(threads);
-    const auto m = model::Transformer::create(tiny_config(), 3, 0.25);
+    const auto m = model::Transformer::create(test::tiny_deepseek(), 3, 0.25);
     m->enable_gradients();
     model::LossOptions options;
     options.mtp_weight = 0.3f;
@@ -117,7 +91,7 @@ TEST(Transformer, SameBitsForAnyNumberOfThreads) {
 
 TEST(Transformer, ASequencesLossDoesNotDependOnItsNeighbours) {
   base::ThreadPool pool(2);
-  const auto m = model::Transformer::create(tiny_config(), 3, 0.25);
+  const auto m = model::Transformer::create(test::tiny_deepseek(), 3, 0.25);
   const auto tokens = some_tokens(3 * 21);
   std::vector<float> together, alone;
   m->evaluate(batch_of(tokens, 3), {}, pool, &together);
@@ -128,7 +102,7 @@ TEST(Transformer, ASequencesLossDoesNotDependOnItsNeighbours) {
 
 TEST(Transformer, RejectsTokensOutsideTheVocabulary) {
   base::ThreadPool pool(1);
-  const auto m = model::Transformer::create(tiny_config(), 3, 0.25);
+  const auto m = model::Transformer::create(test::tiny_deepseek(), 3, 0.25);
   const std::vector<int32_t> tokens{1, 2, 40};
   EXPECT_THROW(m->evaluate(batch_of(tokens, 1), {}, pool), Error);
 }
