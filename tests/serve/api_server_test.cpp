@@ -178,6 +178,19 @@ TEST_F(ApiServer, ListsItsModelAndHealth) {
   EXPECT_EQ(health["model"], "tiny");
 }
 
+// What a proxy keeps inside by its path must not be there under another one.
+TEST_F(ApiServer, KeepsMetricsAndHealthAtOnePath) {
+  for (const char* path : {"/health", "/metrics"}) {
+    EXPECT_EQ(status(call(test::get(path)).first), 200) << path;
+  }
+  for (const std::string base : {"/v1", "/beta", "/beta/v1", "/anthropic", "/anthropic/v1"}) {
+    for (const char* path : {"/health", "/metrics", "/admin/keys", "/console"}) {
+      EXPECT_EQ(status(call(test::get(base + path)).first), 404) << base << path;
+    }
+    EXPECT_EQ(status(call(test::get(base + "/models")).first), 200) << base;
+  }
+}
+
 TEST_F(ApiServer, SaysWhatIsWrong) {
   struct Case {
     std::string bytes;

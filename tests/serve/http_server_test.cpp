@@ -228,6 +228,35 @@ TEST_F(HttpServer, BoundsTheMemoryOfAllBodiesTogether) {
   }));
 }
 
+TEST_F(HttpServer, UnfinishedBodiesDoNotKeepOthersOut) {
+  options_.max_held_bytes = 800'000;
+  options_.body_timeout = 20;
+  start();
+  const std::string head = "POST /b HTTP/1.1\r\nHost: t\r\nContent-Length: 90000\r\n\r\n";
+  std::vector<std::unique_ptr<RawClient>> silent;
+  const auto hold = [&](const char* from) {
+    silent.push_back(std::make_unique<RawClient>(server_->port(), from));
+    silent.back()->send(head + std::string(89'990, 'x'));
+    return silent.back()->read_until("\r\n\r\n", 0.15).substr(0, 12);
+  };
+  const auto finish = [&](const char* from, size_t bytes) {
+    RawClient client(server_->port(), from);
+    client.send(test::post("/b", std::string(bytes, 'x')));
+    return client.read_response().substr(0, 12);
+  };
+  // One address has room for one body of the largest size; with another one it is over.
+  EXPECT_EQ(hold("127.0.0.2"), "");
+  EXPECT_EQ(hold("127.0.0.2"), "HTTP/1.1 429");
+  EXPECT_EQ(finish("127.0.0.2", 60'000), "HTTP/1.1 200");
+  EXPECT_EQ(finish("127.0.0.3", 90'000), "HTTP/1.1 200");
+  // Many addresses fill the room of all: small requests pass all the same.
+  for (int i = 3; i < 10; ++i) EXPECT_EQ(hold(("127.0.0." + std::to_string(i)).c_str()), "");
+  EXPECT_EQ(finish("127.0.0.20", 90'000), "HTTP/1.1 503");
+  EXPECT_EQ(finish("127.0.0.20", 60'000), "HTTP/1.1 200");
+  silent.clear();
+  EXPECT_TRUE(eventually([&] { return finish("127.0.0.2", 90'000) == "HTTP/1.1 200"; }));
+}
+
 TEST_F(HttpServer, SmallRequestsDoNotWaitForLargeOnes) {
   start();
   std::vector<std::unique_ptr<RawClient>> large;

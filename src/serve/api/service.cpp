@@ -55,6 +55,12 @@ constexpr Route kRoutes[] = {
     {"GET", "/", page, Dialect::kOpenAi, Access::kOpen},
 };
 
+// Answered as they are and below no base: what a proxy keeps inside by its path must have one path.
+bool has_one_path(const Route& route) {
+  return route.path == "/metrics" || route.path == "/health" || route.path.starts_with("/admin/") ||
+         route.handle == page;
+}
+
 constexpr size_t kMaxModelNameBytes = 256;
 
 bool matches(const Route& route, std::string_view path) {
@@ -129,7 +135,7 @@ const Route& find_route(const http::Request& request, Dialect& dialect) {
   dialect = base.starts_with("/anthropic") ? Dialect::kAnthropic : Dialect::kOpenAi;
   std::string allowed;
   for (const Route& route : kRoutes) {
-    if (!matches(route, path) || (!base.empty() && route.handle == page)) continue;
+    if (!matches(route, path) || (!base.empty() && has_one_path(route))) continue;
     if (route.handle != page || route.method == method) dialect = route.dialect;
     if (route.method == method) return route;
     if (route.handle != page) allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", route.method);

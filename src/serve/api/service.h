@@ -93,7 +93,8 @@ void admin_get(const Call& call);  // admin.cpp
 void admin_post(const Call& call);
 
 // The transport's handler. `service` must outlive it. Paths work below "/v1", "/beta", "/anthropic" and
-// "/anthropic/v1" too, so that every client's base URL does. Answers have an x-request-id.
+// "/anthropic/v1" too, so that every client's base URL does; but /metrics, /health, /admin/ and pages, which
+// a proxy may keep inside. Answers have an x-request-id.
 http::Handler make_handler(const Service& service);
 
 // The transport's own refusals in the API's shape.

@@ -27,11 +27,29 @@ AddressLimit::Key AddressLimit::key_of(const ip::address& address) {
   return {6, prefix};
 }
 
-size_t AddressLimit::add(const Key& key) { return is_exempt(key) ? 0 : ++counts_[key]; }
+size_t AddressLimit::add(const Key& key) {
+  for (const Key& gone : std::exchange(leaving_, {})) forget(gone);
+  return is_exempt(key) ? 0 : ++entries_[key].connections;
+}
 
 void AddressLimit::remove(const Key& key) {
-  const auto found = counts_.find(key);
-  if (found != counts_.end() && --found->second == 0) counts_.erase(found);
+  const auto found = entries_.find(key);
+  if (found != entries_.end() && --found->second.connections == 0) forget(key);
+}
+
+// Who sends bodies and leaves does not start afresh while they are here.
+void AddressLimit::forget(const Key& key) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end() || found->second.connections > 0) return;
+  if (*found->second.held_bytes == 0)
+    entries_.erase(found);
+  else
+    leaving_.push_back(key);
+}
+
+AddressLimit::HeldBytes AddressLimit::held_bytes(const Key& key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : found->second.held_bytes;
 }
 
 bool AddressLimit::is_exempt(const Key& key) const {

@@ -202,7 +202,7 @@ struct Server::Impl {
         return;
       }
       session = std::make_shared<Session>(std::move(socket), certificate ? certificate->current() : nullptr,
-                                          context);
+                                          context, addresses.held_bytes(key));
       sessions.emplace(session.get(), Open{session, key, refused});
       refusals += refused ? 1 : 0;
     }

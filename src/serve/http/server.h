@@ -39,9 +39,12 @@ struct ServerOptions {
   // many.
   size_t max_connections_per_address = 256;
   std::vector<std::string> proxies = {"127.0.0.1", "::1"};
-  size_t max_unsent_bytes = 1024 * 1024;      // of one stream; a client further behind is cut off
-  size_t send_buffer_bytes = 256 * 1024;      // the kernel's, for each connection
-  size_t max_held_bytes = 512 * 1024 * 1024;  // of bodies under way and answers unsent, in all
+  size_t max_unsent_bytes = 1024 * 1024;  // of one stream; a client further behind is cut off
+  size_t send_buffer_bytes = 256 * 1024;  // the kernel's, for each connection
+  // Of bodies under way and answers unsent, in all. One address (but no proxy) may have an eighth of it, or
+  // one whole body; the first 64 KB of each connection's body come besides, so that who holds the rest does
+  // not keep small requests out.
+  size_t max_held_bytes = 512 * 1024 * 1024;
 
   // Seconds.
   double head_timeout = 15;   // from a request's first byte to the end of its headers; a TLS handshake

@@ -32,6 +32,10 @@ constexpr size_t kMaxUnparsedBytes = 16 * 1024;
 constexpr size_t kMaxChunkOverhead = 8;
 // Parsing a body of more takes long enough for others to notice.
 constexpr size_t kLargeBodyBytes = 64 * 1024;
+// Of each connection's body; for these there is always room.
+constexpr size_t kFreeBodyBytes = 64 * 1024;
+// The part of max_held_bytes that the bodies of one address may have.
+constexpr size_t kAddressShare = 8;
 
 constexpr const char* kShuttingDown = "the server is shutting down; try again later";
 
@@ -41,8 +45,12 @@ Response plain_refusal(int status, const std::string& message) {
 
 }  // namespace
 
-Session::Session(Socket socket, const std::shared_ptr<asio::ssl::context>& tls, SessionContext& context)
-    : stream_(std::move(socket), tls), timer_(stream_.get_executor()), context_(context) {}
+Session::Session(Socket socket, const std::shared_ptr<asio::ssl::context>& tls, SessionContext& context,
+                 AddressLimit::HeldBytes address_held)
+    : stream_(std::move(socket), tls),
+      timer_(stream_.get_executor()),
+      context_(context),
+      address_held_(std::move(address_held)) {}
 
 Session::~Session() {
   if (exchange_) exchange_->finish();
@@ -220,7 +228,16 @@ bool Session::take_body_bytes(size_t n) {
   window_bytes_ += n;
   held_body_bytes_ += n;
   const ServerOptions& options = context_.options;
-  if (context_.held_bytes.fetch_add(n) + n > options.max_held_bytes) {
+  const size_t of_all = context_.held_bytes.fetch_add(n) + n;
+  const size_t of_address = address_held_ ? address_held_->fetch_add(n) + n : 0;
+  const bool free = held_body_bytes_ <= kFreeBodyBytes;
+  // A body of the largest size fits, with what was read behind it.
+  const size_t share = std::max(options.max_held_bytes / kAddressShare, options.max_body_bytes + kReadBytes);
+  if (!free && of_address > share) {
+    refuse(429, "this address sends more at a time than the server has room for; send less, or wait");
+    return false;
+  }
+  if (!free && of_all > options.max_held_bytes) {
     refuse(503, "the server has no room for this request's body now; try again later");
     return false;
   }
@@ -229,6 +246,12 @@ bool Session::take_body_bytes(size_t n) {
     return false;
   }
   return true;
+}
+
+void Session::release_body() {
+  const size_t n = std::exchange(held_body_bytes_, 0);
+  context_.held_bytes -= n;
+  if (address_held_) *address_held_ -= n;
 }
 
 void Session::say_continue() {
@@ -263,7 +286,7 @@ void Session::refuse(int status, const std::string& message) {
   phase_ = Phase::kHandling;
   clear_deadline();
   release_memory(received_);
-  context_.held_bytes -= std::exchange(held_body_bytes_, 0);
+  release_body();
   ++serial_;
   exchange_ = std::make_shared<ExchangeState>();
   keep_alive_ = false;
@@ -291,8 +314,8 @@ void Session::dispatch() {
   const bool large = request.body.size() > kLargeBodyBytes;
   const size_t held = std::exchange(held_body_bytes_, 0);
   asio::post(*(large ? context_.large_handlers : context_.handlers),
-             [&context = context_, held, state = exchange_, request = std::move(request),
-              exchange = std::move(exchange)]() mutable {
+             [&context = context_, held, of_address = address_held_, state = exchange_,
+              request = std::move(request), exchange = std::move(exchange)]() mutable {
                try {
                  if (state->open) (*context.handler)(std::move(request), std::move(exchange));
                } catch (const std::exception& e) {
@@ -300,6 +323,7 @@ void Session::dispatch() {
                  spdlog::error("http: a handler failed: {}", e.what());
                }
                context.held_bytes -= held;
+               if (of_address) *of_address -= held;
              });
 }
 

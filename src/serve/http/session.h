@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "serve/http/address_limit.h"
 #include "serve/http/http_exchange.h"
 #include "serve/http/request_parser.h"
 #include "serve/http/server.h"
@@ -46,7 +47,9 @@ inline void release_memory(std::string& buffer) { std::string().swap(buffer); }
 class Session : public std::enable_shared_from_this<Session> {
  public:
   // `tls` null: plain.
-  Session(Socket socket, const std::shared_ptr<asio::ssl::context>& tls, SessionContext& context);
+  // `address_held`: of the client's address; null: not bounded.
+  Session(Socket socket, const std::shared_ptr<asio::ssl::context>& tls, SessionContext& context,
+          AddressLimit::HeldBytes address_held);
   ~Session();
 
   // Any thread.
@@ -75,6 +78,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void parse();
   bool begin_body();  // false: the request is refused
   bool take_body_bytes(size_t n);
+  void release_body();
   void say_continue();
   void refuse(int status, const std::string& message);
   void refuse_malformed(error_code ec);
@@ -115,6 +119,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Stream stream_;
   asio::steady_timer timer_;
   SessionContext& context_;
+  const AddressLimit::HeldBytes address_held_;
   Phase phase_ = Phase::kIdle;
 
   std::vector<char> incoming_;  // of the read that is pending
@@ -122,7 +127,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string received_;        // received and not yet parsed
   std::optional<RequestParser> parser_;
   size_t body_wire_bytes_ = 0;    // of this request behind its headers, with the chunks' own
-  size_t held_body_bytes_ = 0;    // of these, counted in context_.held_bytes
+  size_t held_body_bytes_ = 0;    // of these, counted in context_.held_bytes and address_held_
   size_t window_bytes_ = 0;       // since the body was last looked at
   Clock::time_point body_end_;    // it must be complete then
   size_t linger_bytes_left_ = 0;  // what is still read behind the last answer

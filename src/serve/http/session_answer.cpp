@@ -208,7 +208,7 @@ void Session::close() {
   stream_.socket().close(ignored);
   drop_receipts();
   context_.held_bytes -= pieces_.size() + std::exchange(in_flight_pieces_, 0);
-  context_.held_bytes -= std::exchange(held_body_bytes_, 0);
+  release_body();
   if (auto exchange = std::exchange(exchange_, nullptr)) exchange->hung_up();
   release_answer();
   context_.on_closed(this);
