@@ -21,7 +21,7 @@ class ApiServer : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = testing::TempDir() + "hadal-api-" + std::to_string(::getpid());
-    test::make_tiny_model(directory_ + "/tiny", 128, 2048);
+    test::make_tiny_model(directory_ + "/tiny", 128, 4096);
     http::ServerOptions options;
     options.refusal = refusal;
     options.max_body_bytes = 1'000'000;
@@ -128,6 +128,42 @@ TEST_F(ApiServer, StreamsTheSameText) {
   EXPECT_EQ(usage["usage"]["completion_tokens"], 12);
 }
 
+TEST_F(ApiServer, GivesTheSameLogprobsWholeAndStreamed) {
+  const Json chat = hello({{"logprobs", true}, {"top_logprobs", 3}, {"n", 2}});
+  const Json whole = call(test::post("/v1/chat/completions", chat.dump())).second;
+  ASSERT_EQ(whole["choices"].size(), 2u);
+  Json streamed = chat;
+  streamed["stream"] = true;
+  std::vector<Json> joined(2, Json::array());
+  for (const std::string& event : events(stream("/v1/chat/completions", streamed))) {
+    if (event == "[DONE]") break;
+    const Json chunk = Json::parse(event);
+    for (const Json& choice : chunk["choices"]) {
+      if (choice["logprobs"].is_null()) continue;
+      for (const Json& entry : choice["logprobs"]["content"]) joined[choice["index"]].push_back(entry);
+    }
+  }
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(joined[i].size(), 12u);
+    EXPECT_EQ(whole["choices"][i]["logprobs"]["content"], joined[i]);
+  }
+  EXPECT_TRUE(
+      call(test::post("/v1/chat/completions", hello().dump())).second["choices"][0]["logprobs"].is_null());
+  const Json text = {{"prompt", "The deep sea"}, {"max_tokens", 5}, {"logprobs", 2}};
+  const Json lists = call(test::post("/v1/completions", text.dump())).second["choices"][0]["logprobs"];
+  for (const char* name : {"tokens", "token_logprobs", "top_logprobs", "text_offset"}) {
+    EXPECT_EQ(lists[name].size(), 5u) << name;
+  }
+}
+
+TEST_F(ApiServer, BoundsTheLogprobsOfOneWholeAnswer) {
+  const Json body = hello({{"logprobs", true}, {"top_logprobs", 20}, {"n", 16}, {"max_tokens", 3900}});
+  const auto [head, json] = call(test::post("/v1/chat/completions", body.dump()));
+  EXPECT_EQ(status(head), 400);
+  EXPECT_EQ(json["error"]["param"], "logprobs");
+  EXPECT_NE(json["error"]["message"].get<std::string>().find("1310400"), std::string::npos);
+}
+
 TEST_F(ApiServer, CompletesText) {
   const Json body = {{"prompt", "The deep sea"}, {"max_tokens", 5}, {"seed", 7}, {"echo", true}};
   const auto [head, json] = call(test::post("/v1/completions", body.dump()));
@@ -169,7 +205,7 @@ TEST_F(ApiServer, ListsItsModelAndHealth) {
     EXPECT_EQ(json["data"][0]["id"], "tiny");
     EXPECT_EQ(json["data"][1]["id"], "deepseek-chat");
     EXPECT_EQ(json["data"][0]["object"], "model");
-    EXPECT_EQ(json["data"][0]["context_length"], 2048);
+    EXPECT_EQ(json["data"][0]["context_length"], 4096);
   }
   EXPECT_EQ(call(test::get("/v1/models/tiny")).second["id"], "tiny");
   EXPECT_EQ(call(test::get("/v1/models/other")).second["error"]["code"], "model_not_found");

@@ -44,7 +44,7 @@ class MessageWriter final : public AnswerWriter {
                 {"stop_sequence", nullptr}};
   }
 
-  Json whole(const std::vector<Choice>& choices) override {
+  std::string whole(const std::vector<Choice>& choices) override {
     const Choice& choice = choices[0];
     Json json = message_;
     Json& content = json["content"];
@@ -62,7 +62,7 @@ class MessageWriter final : public AnswerWriter {
     json["stop_reason"] = stop_reason(choice);
     json["stop_sequence"] = stop_sequence(choice);
     json["usage"] = usage_json(choice.usage);
-    return json;
+    return base::dump_json(json);
   }
 
   std::string opening() override {

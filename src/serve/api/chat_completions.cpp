@@ -91,7 +91,8 @@ class ChatWriter final : public OpenAiWriter {
         tokenizer_(std::move(tokenizer)),
         thinks_(thinks),
         logprobs_(logprobs),
-        choices_(choices) {}
+        choices_(choices),
+        kept_(static_cast<size_t>(choices)) {}
 
   std::string opening() override {
     Json delta = {{"role", "assistant"}, {"content", ""}};
@@ -124,7 +125,16 @@ class ChatWriter final : public OpenAiWriter {
     return bytes;
   }
 
+  void keep_logprobs(size_t index, std::span<const engine::TokenLogprob> tokens) override {
+    if (logprobs_) kept_[index].append(chat_logprobs(*tokenizer_, tokens, thinks_));
+  }
+
  protected:
+  std::string whole_logprobs(size_t index) override {
+    if (logprobs_) kept_[index].append(chat_logprobs(*tokenizer_, {}, thinks_));  // of an empty answer too
+    return kept_[index].take();
+  }
+
   Json whole_choice(const Choice& choice, size_t index) override {
     Json message = {{"role", "assistant"}, {"content", choice.text}};
     if (thinks_ || !choice.reasoning.empty()) message["reasoning_content"] = choice.reasoning;
@@ -136,10 +146,7 @@ class ChatWriter final : public OpenAiWriter {
         message["tool_calls"].push_back(std::move(call));
       }
     }
-    return {{"index", index},
-            {"message", std::move(message)},
-            {"logprobs", logprobs_ ? chat_logprobs(*tokenizer_, choice.logprobs, thinks_) : Json(nullptr)},
-            {"finish_reason", finish_reason(choice)}};
+    return {{"index", index}, {"message", std::move(message)}, {"finish_reason", finish_reason(choice)}};
   }
 
  private:
@@ -189,6 +196,7 @@ class ChatWriter final : public OpenAiWriter {
   bool thinks_;
   bool logprobs_;
   int choices_;
+  std::vector<JsonLists> kept_;  // log-probabilities of each choice of a whole answer
 };
 
 void read_logprobs(const Fields& fields, engine::SamplingOptions& sampling) {

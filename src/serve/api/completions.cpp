@@ -47,6 +47,7 @@ class TextWriter final : public OpenAiWriter {
         tokenizer_(std::move(tokenizer)),
         logprobs_(logprobs),
         offsets_(static_cast<size_t>(choices)),
+        kept_(static_cast<size_t>(choices)),
         echo_(std::move(echo)) {}
 
   std::string opening() override {
@@ -67,10 +68,19 @@ class TextWriter final : public OpenAiWriter {
     return bytes;
   }
 
+  void keep_logprobs(size_t index, std::span<const engine::TokenLogprob> tokens) override {
+    if (logprobs_) kept_[index].append(text_logprobs(*tokenizer_, tokens, offsets_[index]));
+  }
+
  protected:
+  std::string whole_logprobs(size_t index) override {
+    if (logprobs_) kept_[index].append(text_logprobs(*tokenizer_, {}, offsets_[index]));
+    return kept_[index].take();
+  }
+
   Json whole_choice(const Choice& choice, size_t index) override {
     Json json = choice_of(index, echo_ + choice.text, finish_reason(choice));
-    if (logprobs_) json["logprobs"] = text_logprobs(*tokenizer_, choice.logprobs, offsets_[index]);
+    json.erase("logprobs");
     return json;
   }
 
@@ -83,6 +93,7 @@ class TextWriter final : public OpenAiWriter {
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   bool logprobs_;
   std::vector<int64_t> offsets_;  // of each choice's next token, in characters
+  std::vector<JsonLists> kept_;   // log-probabilities of each choice of a whole answer
   std::string echo_;
 };
 

@@ -98,7 +98,7 @@ class Answer {
     }
     choice.reasoning += event.reasoning;
     choice.text += event.text;
-    choice.logprobs.insert(choice.logprobs.end(), event.logprobs.begin(), event.logprobs.end());
+    if (!stream_ && !event.logprobs.empty()) writer_->keep_logprobs(index, event.logprobs);
     for (const text::OutputEvent& part : event.tool_calls) add_call(choice, part);
     choice.finish = event.finish;
     choice.stop_string = event.stop_string;
@@ -119,7 +119,7 @@ class Answer {
       if (ended_) exchange_->end_stream();
     } else if (ended_) {
       http::Response response;
-      response.body = base::dump_json(writer_->whole(choices_));
+      response.body = writer_->whole(choices_);
       response.receipt = make_receipt();
       finish(status_of(choices_), tokens_of(choices_));
       exchange_->respond(std::move(response));
@@ -181,6 +181,18 @@ class Answer {
       fmt::format("This model's maximum context length is {} tokens. However, you requested {} tokens in "
                   "the prompt alone; shorten it.",
                   context, tokens));
+}
+
+// Whole answers are kept until their end.
+void check_logprobs(const engine::SamplingOptions& sampling, int choices) {
+  if (!sampling.logprobs) return;
+  const int64_t entries = int64_t{choices} * sampling.max_tokens * (1 + sampling.top_logprobs);
+  if (entries <= kMaxLogprobEntries) return;
+  throw bad_value(
+      "logprobs",
+      fmt::format("n ({}) x max_tokens ({}) x (1 + top_logprobs) ({}) are {} log-probabilities; one "
+                  "answer has at most {}: lower one of these, or stream",
+                  choices, sampling.max_tokens, 1 + sampling.top_logprobs, entries, kMaxLogprobEntries));
 }
 
 // Whose cache it is: the caller's key (its secret may be another tomorrow) and the user_id within it.
@@ -250,6 +262,7 @@ void generate(const Call& call, const NamedModel& model, engine::Request request
   auto& sampling = request.sampling;
   sampling.max_tokens = static_cast<int>(std::min<int64_t>(sampling.max_tokens, context - prompt_tokens));
 
+  if (!stream) check_logprobs(sampling, choices);
   const std::shared_ptr<ledger::Meter> meter = admit(call, model.billed, model.served.id, prompt_tokens);
   const auto answer = std::make_shared<Answer>(call.exchange, static_cast<size_t>(choices), stream,
                                                std::move(writer), meter, error_noter(call));

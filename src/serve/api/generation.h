@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,12 +14,14 @@
 
 namespace hadal::serve::api {
 
+// n x max_tokens x (1 + top_logprobs) of a whole answer; about 70 bytes each.
+inline constexpr int64_t kMaxLogprobEntries = 1'000'000;
+
 // One of the answers to a request, as far as it has come.
 struct Choice {
   std::string text;
   std::string reasoning;
-  std::vector<text::ToolCall> calls;  // with ids that are made up here
-  std::vector<engine::TokenLogprob> logprobs;
+  std::vector<text::ToolCall> calls;     // with ids that are made up here
   std::optional<engine::Finish> finish;  // not kError
   std::string stop_string;               // that ended it, if one did
   engine::Usage usage;
@@ -30,7 +33,11 @@ class AnswerWriter {
  public:
   virtual ~AnswerWriter() = default;
 
-  virtual base::Json whole(const std::vector<Choice>& choices) = 0;
+  // Of a whole answer: more of choices[index]; kept as text, which is a tenth of what Json takes.
+  virtual void keep_logprobs(size_t index, std::span<const engine::TokenLogprob> tokens) {
+    (void)index, (void)tokens;
+  }
+  virtual std::string whole(const std::vector<Choice>& choices) = 0;  // JSON
 
   virtual std::string opening() = 0;  // before anything was generated; perhaps empty
   // `event` is of choices[index] and is in it already; with event.finish the choice is complete.

@@ -70,4 +70,29 @@ Json text_logprobs(const text::Tokenizer& tokenizer, std::span<const engine::Tok
   return json;
 }
 
+void JsonLists::append(const Json& object) {
+  for (const auto& [name, list] : object.items()) {
+    auto found =
+        std::find_if(lists_.begin(), lists_.end(), [&](const auto& own) { return own.first == name; });
+    if (found == lists_.end()) found = lists_.insert(found, {name, {}});
+    if (list.empty()) continue;
+    const std::string text = base::dump_json(list);
+    if (!found->second.empty()) found->second += ',';
+    found->second.append(text, 1, text.size() - 2);
+  }
+}
+
+std::string JsonLists::take() {
+  if (lists_.empty()) return "null";
+  std::string text;
+  for (auto& [name, elements] : lists_) {
+    text += fmt::format("{}\"{}\":[", text.empty() ? "{" : ",", name);
+    text += elements;
+    text += ']';
+    std::string().swap(elements);
+  }
+  lists_.clear();
+  return text += '}';
+}
+
 }  // namespace hadal::serve::api

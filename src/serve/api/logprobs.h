@@ -2,6 +2,9 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 #include "engine/engine.h"
@@ -17,5 +20,15 @@ base::Json chat_logprobs(const text::Tokenizer& tokenizer, std::span<const engin
 // token's text begins, in characters; it becomes where the next one will.
 base::Json text_logprobs(const text::Tokenizer& tokenizer, std::span<const engine::TokenLogprob> tokens,
                          int64_t& offset);
+
+// One object of lists, grown piece by piece as text.
+class JsonLists {
+ public:
+  void append(const base::Json& object);  // its lists go behind those of the same name
+  std::string take();                     // the object; "null" when nothing was appended
+
+ private:
+  std::vector<std::pair<std::string, std::string>> lists_;  // name, elements
+};
 
 }  // namespace hadal::serve::api

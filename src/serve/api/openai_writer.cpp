@@ -61,12 +61,18 @@ OpenAiWriter::OpenAiWriter(const OpenAiEnvelope& envelope, const char* object)
                  {"system_fingerprint", kFingerprint}}),
       include_usage_(envelope.include_usage) {}
 
-Json OpenAiWriter::whole(const std::vector<Choice>& choices) {
+std::string OpenAiWriter::whole(const std::vector<Choice>& choices) {
   Json json = envelope_;
-  json["choices"] = Json::array();
-  for (size_t i = 0; i < choices.size(); ++i) json["choices"].push_back(whole_choice(choices[i], i));
   json["usage"] = usage_json(choices);
-  return json;
+  std::string text = base::dump_json(json);
+  text.back() = ',';  // for '}'
+  text += "\"choices\":[";
+  for (size_t i = 0; i < choices.size(); ++i) {
+    text += base::dump_json(whole_choice(choices[i], i));
+    text.back() = ',';
+    text += "\"logprobs\":" + whole_logprobs(i) + (i + 1 < choices.size() ? "}," : "}");
+  }
+  return text += "]}";
 }
 
 std::string OpenAiWriter::chunk(Json choice) const {

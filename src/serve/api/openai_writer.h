@@ -16,7 +16,7 @@ struct OpenAiEnvelope {
 
 class OpenAiWriter : public AnswerWriter {
  public:
-  base::Json whole(const std::vector<Choice>& choices) final;
+  std::string whole(const std::vector<Choice>& choices) final;
   std::string closing(const std::vector<Choice>& choices) final;
   std::string broken(const ApiError& error) final;
   http::Response refusal(const ApiError& error) final { return error_response(error); }
@@ -24,7 +24,9 @@ class OpenAiWriter : public AnswerWriter {
  protected:
   OpenAiWriter(const OpenAiEnvelope& envelope, const char* object);
 
+  // Without its "logprobs", which are JSON text already.
   virtual base::Json whole_choice(const Choice& choice, size_t index) = 0;
+  virtual std::string whole_logprobs(size_t index) = 0;
 
   // A chunk with one choice. The one that completes the last choice has the usage.
   std::string chunk(base::Json choice) const;

@@ -87,7 +87,7 @@ class ResponseWriter final : public AnswerWriter {
     response_["usage"] = nullptr;
   }
 
-  Json whole(const std::vector<Choice>& choices) override {
+  std::string whole(const std::vector<Choice>& choices) override {
     const Choice& choice = choices[0];
     if (!choice.reasoning.empty())
       items_.push_back({Item::Kind::kReasoning, make_id("rs_"), choice.reasoning});
@@ -98,7 +98,7 @@ class ResponseWriter final : public AnswerWriter {
       items_.push_back({Item::Kind::kCall, make_id("fc_"), call.arguments, call.id, call.name});
     }
     for (Item& item : items_) item.done = true;
-    return complete(choice);
+    return base::dump_json(complete(choice));
   }
 
   std::string opening() override {
