@@ -1,5 +1,6 @@
 #!/bin/sh
-# R1-Zero in miniature, whole: corpus, base, three seeds of GRPO, the controls, pass@k, rollout speed.
+# R1-Zero in miniature, whole: corpus, base, three seeds of GRPO, the controls, the students, pass@k,
+# rollout speed.
 #   bench/r1_zero.sh HADAL OUT [STEPS]       results in OUT; the table: python3 bench/r1_zero.py OUT
 # One thread throughout. What is there already is not made again, so an interrupted script goes on.
 set -eu
@@ -28,6 +29,16 @@ grpo correct-only --set "rewards.sum=correct"
 [ -f "$out/rejection/summary.json" ] || "$hadal" distill recipes/r1/fine-tune.toml --out "$out/rejection" \
   --threads 1 --resume --set model.teacher="$base" --set model.student="$base" \
   --set schedule.steps="$steps" --set samples.prompts=16 --set samples.answers=8
+# A dense student: RL on it alone, the teacher's verified answers, KL to the teacher on its own answers.
+[ -d "$out/student/model" ] || "$hadal" pretrain recipes/distill/student.toml --out "$out/student" --threads 1 \
+  --resume --set data.dataset="$out/data"
+student=$out/student/model
+grpo student-rl --set model.base="$student"
+for kind in samples on-policy; do
+  [ -f "$out/student-$kind/summary.json" ] || "$hadal" distill "recipes/distill/$kind.toml" \
+    --out "$out/student-$kind" --threads 1 --resume --set model.teacher="$out/seed1/model" \
+    --set model.student="$student" --set schedule.steps="$steps"
+done
 for name in base seed1; do
   [ -f "$out/pass-$name.json" ] || "$hadal" eval tasks --model "$out/$name/model" --task sums:4 --prompt brief \
     --problems 100 --samples 64 --k 1,2,4,8,16,32,64 --max-tokens 80 --out "$out/pass-$name.json"

@@ -200,7 +200,7 @@ void add_run(CLI::App& eval) {
   command->add_option("--k", flags->ks, "of pass@k, each at most --samples; default: 1, 4, 16, ...")
       ->delimiter(',');
   command->add_option("--prompt", run.prompt_template,
-                      "prompt template: r1, short, direct or chat; default: by the model");
+                      "prompt template: r1, short, brief, direct or chat; default: by the model");
   command->add_option("--temperature", run.sampling.temperature, "0: greedy, with --samples 1")
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
@@ -258,8 +258,9 @@ void add_problems(CLI::App& eval) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--seed", flags->seed, "another seed, other problems")->capture_default_str();
-  command->add_option("--prompt", flags->prompt,
-                      "add the prompt by this template (r1, short, direct, chat), and a worked completion");
+  command->add_option(
+      "--prompt", flags->prompt,
+      "add the prompt by this template (r1, short, brief, direct, chat), and a worked completion");
   command->callback([flags] { print_problems(*flags); });
 }
 

@@ -98,15 +98,16 @@ void add_sft(CLI::App& app) {
   CLI::App* command = add_command(
       app, "sft", "Fine-tune a checkpoint on conversations: all weights, or a LoRA adapter",
       "  hadal sft --model models/hadal-nano --data talks.jsonl --out runs/tuned\n"
-      "  hadal sft --model Qwen2.5-0.5B-Instruct --data talks.jsonl --out runs/lora --lora-rank 16\n"
+      "  hadal sft --model DeepSeek-R1-Distill-Qwen-1.5B --data talks.jsonl --out runs/lora --lora-rank 16\n"
       "  hadal sft tuned.toml --set optimizer.lr=1e-4 --out runs/b --resume   (after Ctrl-C, a kill, a power "
       "cut)\n"
       "  hadal serve --model runs/tuned/model\n"
-      "  hadal serve --model Qwen2.5-0.5B-Instruct --adapter runs/lora/model\n"
+      "  hadal serve --model DeepSeek-R1-Distill-Qwen-1.5B --adapter runs/lora/model\n"
       "One conversation a line: {\"messages\": [{\"role\": \"user\", \"content\": \"...\"},\n"
       "  {\"role\": \"assistant\", \"content\": \"...\"}]}, with reasoning_content, tool_calls and tools "
       "where there "
       "are some.\n"
+      "ChatML (Qwen-Instruct) and Llama 3 Instruct formats are not there.\n"
       "RUN/report.html shows the curves while it trains; RUN/model is the result.");
   command->add_option("recipe", options->recipe, "a TOML file; the flags below override it");
   command->add_option("--model", options->model, "a Hugging Face model directory or a GGUF file");

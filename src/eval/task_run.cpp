@@ -187,7 +187,12 @@ class Runner {
     sample.tokens = flight.tokens;
     sample.finished = flight.finish == engine::Finish::kStop;
     sample.text = std::move(flight.text) + flight.stop_string;  // it belongs to the answer
-    const ParsedCompletion parsed = template_.parse(sample.text);
+    // The engine took the reasoning apart: the parser gets the completion as the model wrote it.
+    const bool thinks = !flight.reasoning.empty();
+    std::string whole = flight.reasoning;
+    if (thinks && !sample.text.empty()) whole += "</think>";
+    whole += sample.text;
+    const ParsedCompletion parsed = template_.parse(whole, thinks);
     sample.reasoning = flight.reasoning.empty() ? std::string(parsed.reasoning) : std::move(flight.reasoning);
     sample.answer = parsed.answer;
     sample.answered = parsed.answered;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "train/metrics.h"
 
 namespace hadal::posttrain {
 
@@ -11,13 +12,27 @@ namespace {
 
 constexpr uint64_t kSeed = 20'261'122;  // of questions and answers: not the run's, so that runs compare
 constexpr size_t kShown = 8;
+constexpr const char* kPass = "val_pass1";
+
+// Every val_pass1 of a run's metrics, in order.
+std::vector<double> passes(const std::string& run) {
+  std::vector<double> out;
+  const std::string path = run + "/metrics.jsonl";
+  if (!base::file_exists(path)) return out;
+  for (const base::Json& line : train::read_metrics(path)) {
+    if (const auto found = line.find(kPass); found != line.end() && found->is_number())
+      out.push_back(found->get<double>());
+  }
+  return out;
+}
 
 }  // namespace
 
 HeldOut::HeldOut(const eval::Task& task, const eval::PromptTemplate& how, const HeldOutOptions& options,
-                 Rollout& rollout)
+                 std::string run, Rollout& rollout)
     : options_(options),
       template_(how),
+      run_(std::move(run)),
       rollout_(rollout),
       problems_(eval::distinct_problems(task, eval::Split::kHeldOut, kSeed,
                                         static_cast<size_t>(options.problems))) {
@@ -26,15 +41,17 @@ HeldOut::HeldOut(const eval::Task& task, const eval::PromptTemplate& how, const 
   for (const eval::Problem& problem : problems_) prompts_.push_back(rollout.prompt(template_, problem));
 }
 
-void HeldOut::measure(base::Json& line, const std::string& run) {
-  const auto answers = rollout_.sample(
-      prompts_, {.answers = options_.answers, .max_tokens = options_.max_tokens, .seed = kSeed});
+void HeldOut::measure(base::Json& line) {
+  const auto answers = rollout_.sample(prompts_, {.answers = options_.answers,
+                                                  .max_tokens = options_.max_tokens,
+                                                  .seed = kSeed,
+                                                  .stop = template_.stop});
   double right = 0, formed = 0, tokens = 0, count = 0;
   std::string shown;
   for (size_t p = 0; p < problems_.size(); ++p) {
     for (size_t a = 0; a < answers[p].size(); ++a) {
       const Answer& answer = answers[p][a];
-      const eval::ParsedCompletion parsed = template_.parse(answer.text);
+      const eval::ParsedCompletion parsed = parse(template_, answer);
       const bool correct = parsed.answered && eval::is_correct(problems_[p], parsed.answer);
       right += correct ? 1 : 0;
       formed += parsed.well_formed ? 1 : 0;
@@ -46,11 +63,23 @@ void HeldOut::measure(base::Json& line, const std::string& run) {
       }
     }
   }
-  line["val_pass1"] = right / count;
+  line[kPass] = right / count;
+  newest_ = right / count;
   line["val_format"] = formed / count;
   line["val_length"] = tokens / count;
-  std::filesystem::create_directories(run + "/samples");
-  base::write_file_atomic(fmt::format("{}/samples/step-{:08}.txt", run, line["step"].get<int64_t>()), shown);
+  std::filesystem::create_directories(run_ + "/samples");
+  base::write_file_atomic(fmt::format("{}/samples/step-{:08}.txt", run_, line["step"].get<int64_t>()), shown);
+}
+
+double HeldOut::newest() const {
+  if (newest_) return *newest_;
+  const std::vector<double> all = passes(run_);
+  return all.empty() ? 0 : all.back();
+}
+
+double HeldOut::first() const {
+  const std::vector<double> all = passes(run_);
+  return all.empty() ? newest() : all.front();
 }
 
 }  // namespace hadal::posttrain

@@ -1,6 +1,7 @@
 // pass@1 on held-out questions while a run goes on: the same questions and seeds every time.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,16 +20,21 @@ struct HeldOutOptions {
 class HeldOut {
  public:
   HeldOut(const eval::Task& task, const eval::PromptTemplate& how, const HeldOutOptions& options,
-          Rollout& rollout);
+          std::string run, Rollout& rollout);
 
   // Sets val_pass1 (share of right answers at temperature 1), val_format (well formed) and val_length
   // (tokens) of a line of metrics, and writes samples/step-N.txt of the run.
-  void measure(base::Json& line, const std::string& run);
+  void measure(base::Json& line);
+  // val_pass1 of the run's newest measurement and of its first, whichever process made them; 0: none yet.
+  double newest() const;
+  double first() const;
 
  private:
   const HeldOutOptions options_;
   const eval::PromptTemplate& template_;
+  const std::string run_;
   Rollout& rollout_;
+  std::optional<double> newest_;  // of this process
   std::vector<eval::Problem> problems_;
   std::vector<std::vector<text::TokenId>> prompts_;
 };

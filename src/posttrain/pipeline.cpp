@@ -9,6 +9,7 @@
 #include "base/toml_reader.h"
 #include "posttrain/distill/trainer.h"
 #include "posttrain/grpo/trainer.h"
+#include "train/stop_signal.h"
 
 namespace hadal::posttrain {
 
@@ -26,6 +27,36 @@ std::string in_run(std::string text, const std::string& run) {
 bool is_plain_name(const std::string& name) {
   return !name.empty() &&
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string::npos;
+}
+
+base::Json what_is_learnt(const PipelineStage& stage, const std::string& recipe,
+                          const std::vector<std::string>& set) {
+  return stage.kind == "grpo" ? recipe_to_json(load_grpo_recipe(recipe, set))
+                              : recipe_to_json(load_distill_recipe(recipe, set));
+}
+
+// A stage that is done, with another recipe than it has now, is not this stage.
+void refuse_changed(const PipelineStage& stage, const std::string& run) {
+  const std::string before_path = run + "/recipe.toml";
+  const base::Json now = what_is_learnt(stage, stage.recipe, stage.set).flatten();
+  base::Json before;
+  try {
+    before = what_is_learnt(stage, before_path, {}).flatten();
+  } catch (const Error& e) {
+    throw_error(ErrorCode::kBadInput,
+                "[r1] stage {} is done, but not as a {} stage that can be compared ({}); "
+                "use a new --out",
+                stage.name, stage.kind, e.what());
+  }
+  for (const auto& [key, value] : now.items()) {
+    const base::Json old = before.contains(key) ? before[key] : base::Json();
+    if (old == value) continue;
+    throw_error(
+        ErrorCode::kBadInput,
+        "[r1] stage {} is done with {} = {}, and its recipe says {} now; use the old recipe or a new --out "
+        "(or remove {} and the stages that build on it)",
+        stage.name, key.substr(1), base::dump_json(old), base::dump_json(value), run);
+  }
 }
 
 }  // namespace
@@ -57,10 +88,16 @@ std::vector<PipelineStage> load_pipeline(const std::string& path, const std::str
 }
 
 train::Outcome run_pipeline(const std::vector<PipelineStage>& stages, const train::TrainerOptions& options) {
+  const train::StopSignal stop;  // over all stages: one may come when a stage's last step is being taken
   for (const PipelineStage& stage : stages) {
+    if (stop.received() != 0) {
+      spdlog::info("signal {}: stage {} is not begun; the same command goes on", stop.received(), stage.name);
+      return train::Outcome::kStopped;
+    }
     train::TrainerOptions own = options;
     own.run = options.run + "/" + stage.name;
     if (fs::exists(own.run + "/summary.json")) {
+      refuse_changed(stage, own.run);
       spdlog::info("stage {}: done", stage.name);
       continue;
     }

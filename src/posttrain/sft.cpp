@@ -11,11 +11,10 @@
 #include "base/log.h"
 #include "format/safetensors.h"
 #include "model/checkpoint_input.h"
-#include "model/export/export_plan.h"
 #include "posttrain/packing.h"
 #include "posttrain/sft_data.h"
+#include "posttrain/trained_model.h"
 #include "train/balance.h"
-#include "train/export_model.h"
 #include "train/recipe.h"
 #include "train/trainer.h"
 
@@ -148,13 +147,7 @@ class SftStage : public train::TrainingStage {
       model::write_adapter(directory, recipe_.adapter, recipe_.model, model_->adapters());
       return;
     }
-    const bool bf16 = recipe_.checkpoint.weights == "bf16";
-    Json config = input_.output_config(model_->config().num_nextn_predict_layers > 0);
-    model::set_hf_type(config,
-                       quant::weight_format(bf16 ? quant::WeightType::kBF16 : quant::WeightType::kF32));
-    base::write_file_atomic(directory + "/config.json", base::dump_json(config, 2) + "\n");
-    input_.write_side_files(directory);
-    train::write_weights(directory, *model_, bf16);
+    write_trained_model(directory, input_, *model_, recipe_.checkpoint.weights == "bf16");
   }
 
   Json summary(base::ThreadPool& pool) override {

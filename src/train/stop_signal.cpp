@@ -7,6 +7,7 @@ namespace hadal::train {
 namespace {
 
 volatile sig_atomic_t g_received = 0;
+int g_alive = 0;
 
 void on_signal(int number) {
   if (g_received != 0) _exit(128 + number);
@@ -20,6 +21,7 @@ struct StopSignal::Saved {
 };
 
 StopSignal::StopSignal() : saved_(new Saved) {
+  if (g_alive++ > 0) return;
   g_received = 0;
   struct sigaction action {};
   action.sa_handler = on_signal;
@@ -30,8 +32,10 @@ StopSignal::StopSignal() : saved_(new Saved) {
 }
 
 StopSignal::~StopSignal() {
-  sigaction(SIGINT, &saved_->interrupt, nullptr);
-  sigaction(SIGTERM, &saved_->terminate, nullptr);
+  if (--g_alive == 0) {
+    sigaction(SIGINT, &saved_->interrupt, nullptr);
+    sigaction(SIGTERM, &saved_->terminate, nullptr);
+  }
   delete saved_;
 }
 

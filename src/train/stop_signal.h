@@ -4,7 +4,8 @@
 
 namespace hadal::train {
 
-// Installs handlers for SIGINT and SIGTERM, and puts the old ones back at the end of its life. One at a time.
+// Installs handlers for SIGINT and SIGTERM, and puts the old ones back at the end of its life. One thread's;
+// one within another's life shares its state: a signal that nobody answered yet is seen by the next.
 class StopSignal {
  public:
   StopSignal();

@@ -149,6 +149,20 @@ TEST(Tags, WellFormedMeansNothingElse) {
     EXPECT_FALSE(parse_tags(text).well_formed) << text;
 }
 
+TEST(Tags, ReasoningThatThePromptOpenedEndsAtTheClosingTag) {
+  const auto p = parse_tags("4+7=11</think><answer>91</answer>", true);
+  EXPECT_TRUE(p.well_formed);
+  EXPECT_EQ(p.reasoning, "4+7=11");
+  EXPECT_FALSE(parse_tags("4+7=11</think><answer>91</answer>").well_formed);
+  EXPECT_EQ(parse_tags("4+7=11</think><answer>91</answer>").reasoning, "4+7=11");
+  EXPECT_FALSE(parse_tags("<think>a</think><answer>1</answer>", true).well_formed);
+  EXPECT_EQ(parse_tags("never ends", true).reasoning, "never ends");
+  const auto chat = parse_chat_answer("is it \\boxed{2}?</think>It is 91.\n**91**");
+  EXPECT_EQ(chat.reasoning, "is it \\boxed{2}?");
+  EXPECT_EQ(chat.answer, "91");
+  EXPECT_FALSE(parse_chat_answer("<answer>1</answer>, or not", true).answered);
+}
+
 TEST(FirstLine, IsTheAnswer) {
   EXPECT_EQ(parse_first_line("91\n12+1=").answer, "91");
   EXPECT_FALSE(parse_first_line("91\n12+1=").well_formed);

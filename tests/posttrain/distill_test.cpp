@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "posttrain/base_corpus.h"
 #include "posttrain/distill/trainer.h"
 #include "posttrain/pipeline.h"
@@ -10,6 +12,7 @@
 #include "train/export_model.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
+#include "train/stop_signal.h"
 #include "train/tiny_run.h"
 
 namespace hadal::posttrain {
@@ -66,6 +69,34 @@ TEST_F(DistillTest, EveryLossFalls) {
   }
 }
 
+TEST_F(DistillTest, ResumingAFinishedRunKeepsItsFigures) {
+  const DistillRecipe recipe =
+      parse_distill_recipe(toml(), "distill.toml", {"samples.verified=false", "schedule.steps=2"});
+  train::TrainerOptions options;
+  options.run = folder_ / "run";
+  options.progress = train::ProgressLine::Mode::kQuiet;
+  run_distill(recipe, options);
+  // Random models are right by luck alone: another figure than 0 is put into the last line.
+  const std::string path = options.run + "/metrics.jsonl";
+  std::string text;
+  for (base::Json line : train::read_metrics(path)) {
+    if (line.contains("val_pass1")) line["val_pass1"] = 0.25;
+    text += base::dump_json(line) + "\n";
+  }
+  test::spill(path, text);
+  options.resume = true;
+  run_distill(recipe, options);
+  EXPECT_EQ(base::read_json_file(options.run + "/summary.json")["val_pass1"], 0.25);
+}
+
+TEST_F(DistillTest, ATeacherWithAnotherTokenizerOfTheSameSizeIsRefused) {
+  const std::string path = folder_ / "teacher/tokenizer.json";
+  base::Json json = base::read_json_file(path);
+  std::swap(json["model"]["vocab"]["1"], json["model"]["vocab"]["2"]);
+  test::spill(path, base::dump_json(json));
+  EXPECT_THROW(losses({"samples.verified=false"}), Error);
+}
+
 TEST_F(DistillTest, WrongRecipesAreRefused) {
   for (const char* set : {"samples.from=nobody", "distill.loss=hope", "samples.prompts=0", "task.nam=x"})
     EXPECT_THROW(parse_distill_recipe(toml(), "distill.toml", {set}), Error) << set;
@@ -75,6 +106,7 @@ TEST_F(DistillTest, WrongRecipesAreRefused) {
 }
 
 TEST_F(DistillTest, APipelineGoesThroughItsStagesOnceAndReadsAllRecipesFirst) {
+  test::spill(folder_ / "student/tokenizer_config.json", "{\"mine\": 1}\n");
   test::spill(folder_ / "distill.toml", toml());
   const std::string stage = "kind = \"distill\"\nrecipe = \"" + (folder_ / "distill.toml") + "\"\n";
   const std::string first =
@@ -91,11 +123,26 @@ TEST_F(DistillTest, APipelineGoesThroughItsStagesOnceAndReadsAllRecipesFirst) {
   options.run = folder_ / "run";
   options.progress = train::ProgressLine::Mode::kQuiet;
   const auto stages = load_pipeline(folder_ / "two.toml", options.run);
+  {
+    // A signal that came in the last steps of a stage: it ends, and the next does not begin.
+    const train::StopSignal held;
+    raise(SIGTERM);
+    auto short_one = stages;
+    short_one[0].set.push_back("schedule.steps=1");
+    train::TrainerOptions elsewhere = options;
+    elsewhere.run = folder_ / "stopped";
+    EXPECT_EQ(run_pipeline(short_one, elsewhere), train::Outcome::kStopped);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "stopped/two"));
+  }
   EXPECT_EQ(run_pipeline(stages, options), train::Outcome::kFinished);
+  EXPECT_EQ(base::read_file(folder_ / "run/two/model/tokenizer_config.json"), "{\"mine\": 1}\n");
   const auto written = std::filesystem::last_write_time(folder_ / "run/one/summary.json");
   EXPECT_TRUE(std::filesystem::exists(folder_ / "run/two/model/config.json"));
   EXPECT_EQ(run_pipeline(stages, options), train::Outcome::kFinished);
   EXPECT_EQ(std::filesystem::last_write_time(folder_ / "run/one/summary.json"), written);
+  auto changed = stages;
+  changed[0].set.push_back("samples.prompts=5");
+  EXPECT_THROW(run_pipeline(changed, options), Error);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "posttrain/grpo/advantage.h"
 #include "posttrain/grpo/packed_answers.h"
+#include "posttrain/grpo/recipe.h"
 
 namespace hadal::posttrain {
 namespace {
@@ -73,6 +74,13 @@ TEST(PackedAnswers, EveryTokenIsPredictedOnceFromItsOwnQuestion) {
               targets);
   }
   EXPECT_EQ(seen, std::vector<int>(9, 1));
+}
+
+TEST(GrpoRecipe, ARewardIsNamedOnce) {
+  const std::string text =
+      "[model]\nbase = \"b\"\n[task]\nname = \"sums:2\"\n[schedule]\nsteps = 1\n[rewards]\nsum = ";
+  EXPECT_EQ(parse_grpo_recipe(text + "\"correct=1,format=0.1\"", "r.toml").rewards.size(), 2u);
+  EXPECT_THROW(parse_grpo_recipe(text + "\"correct=1,correct=0.1\"", "r.toml"), Error);
 }
 
 }  // namespace

@@ -142,5 +142,10 @@ TEST(ProgramReward, RunsTheTestsOfTheProblem) {
   EXPECT_EQ(sum.score(std::vector{sample.view})[0].failed, 2);
 }
 
+TEST(SlowRewards, MayTakeWhatTheirOptionsSay) {
+  EXPECT_GT(make_reward("http", {{"url", "http://127.0.0.1:1/"}, {"seconds", 90}})->most_seconds(), 90);
+  EXPECT_EQ(make_reward("correct", base::Json::object())->most_seconds(), 0);
+}
+
 }  // namespace
 }  // namespace hadal::posttrain

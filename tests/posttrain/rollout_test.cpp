@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -108,6 +109,24 @@ TEST_F(RolloutTest, AnswersDependOnTheSeedAndNotOnWhatRunsBeside) {
   }
   const auto c = alone.sample(asked, {.answers = 3, .max_tokens = 24, .seed = 12});
   EXPECT_NE(a[0][0].tokens, c[0][0].tokens);
+}
+
+TEST_F(RolloutTest, AnAnswerEndsWithTheStopAndHoldsIt) {
+  Rollout rollout(*model_, folder_.path(), {.max_running = 4});
+  const auto asked = prompts(1, 7);
+  const auto whole = rollout.sample(asked, {.answers = 1, .max_tokens = 40, .seed = 3})[0][0];
+  const auto plain =
+      std::find_if(whole.text.begin(), whole.text.end(), [](char c) { return c > ' ' && c < 127; });
+  ASSERT_NE(plain, whole.text.end());
+  const std::string stop(1, *plain);
+  const auto cut = rollout.sample(asked, {.answers = 1, .max_tokens = 40, .seed = 3, .stop = stop})[0][0];
+  EXPECT_EQ(cut.text, whole.text.substr(0, whole.text.find(stop) + stop.size()));
+  EXPECT_TRUE(cut.ended);
+  EXPECT_LT(cut.tokens.size(), whole.tokens.size());
+  EXPECT_EQ(cut.tokens.size(), cut.logprobs.size());
+  EXPECT_TRUE(std::equal(cut.tokens.begin(), cut.tokens.end(), whole.tokens.begin()));
+  EXPECT_FALSE(cut.opened);
+  EXPECT_TRUE(rollout.opens_reasoning(rollout.tokenizer().encode("2+2<think>\n", true)));
 }
 
 TEST_F(RolloutTest, APromptThatDoesNotFitIsAnErrorAndTheRolloutGoesOn) {

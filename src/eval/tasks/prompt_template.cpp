@@ -24,6 +24,10 @@ std::string render_short(const Problem& problem) { return problem.brief + "\n"; 
 std::string render_brief(const Problem& problem) { return problem.brief; }
 std::string render_direct(const Problem& problem) { return problem.brief + "="; }
 
+ParsedCompletion read_first_line(std::string_view completion, bool /*opened*/) {
+  return parse_first_line(completion);
+}
+
 std::string render_chat(const Problem& problem) {
   return problem.question + "\nEnd with the answer alone between <answer> and </answer>.";
 }
@@ -34,7 +38,7 @@ constexpr auto kTemplates = std::to_array<PromptTemplate>({
     {"short", "the brief question and a line break, for tiny models: think, then answer", false, render_short,
      parse_tags, "</answer>"},
     {"direct", "the brief question and '='; the answer is the line's rest", false, render_direct,
-     parse_first_line, "\n"},
+     read_first_line, "\n"},
     {"brief", "the brief question as a user's message, for tiny models with turns: think, then answer", true,
      render_brief, parse_tags, ""},
     {"chat", "a user's message in the model's chat format", true, render_chat, parse_chat_answer, ""},
@@ -56,8 +60,8 @@ const PromptTemplate& find_prompt_template(std::string_view name) {
 
 std::string worked_completion(const PromptTemplate& prompt, const Problem& problem) {
   const std::string& thoughts = problem.steps.empty() ? problem.brief : problem.steps;
-  if (prompt.parse == parse_first_line) return problem.answer + "\n";
-  if (prompt.parse == parse_chat_answer) return "<answer>" + problem.answer + "</answer>";
+  if (prompt.read == read_first_line) return problem.answer + "\n";
+  if (prompt.read == parse_chat_answer) return "<answer>" + problem.answer + "</answer>";
   return "<think>" + thoughts + "</think><answer>" + problem.answer + "</answer>";
 }
 

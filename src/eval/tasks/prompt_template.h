@@ -16,10 +16,15 @@ struct PromptTemplate {
   std::string_view about;
   bool chat;                                      // render() is a user's message, for the model's chat format
   std::string (*render)(const Problem& problem);  // the prompt, or the message
-  ParsedCompletion (*parse)(std::string_view completion);
+  ParsedCompletion (*read)(std::string_view completion, bool opened);
   // A sample ends with this text, which belongs to it (the engine leaves out what it stopped at: put it
   // back before parsing). Empty: it ends when the model says so, or at the length.
   std::string_view stop;
+
+  // opened: the prompt, as the model saw it, ended with <think>.
+  ParsedCompletion parse(std::string_view completion, bool opened = false) const {
+    return read(completion, opened);
+  }
 };
 
 // "r1": the dialogue of the R1 papers' table 1, for base models that read English. "short": Problem::brief

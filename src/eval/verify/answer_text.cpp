@@ -47,6 +47,15 @@ bool last_answer(std::string_view text, std::string_view* answer) {
   return true;
 }
 
+std::string_view reasoning_of(std::string_view text, bool opened) {
+  const size_t begin = text.find(kThink), end = text.find(kThinkEnd);
+  if (!opened && begin != kNone && (end == kNone || begin < end)) {
+    const std::string_view rest = text.substr(begin + kThink.size());
+    return trim(rest.substr(0, rest.find(kThinkEnd)));
+  }
+  return opened || end != kNone ? trim(text.substr(0, end)) : std::string_view();
+}
+
 bool last_boxed(std::string_view text, std::string_view* answer) {
   const size_t begin = text.rfind(kBoxed);
   if (begin == kNone) return false;
@@ -76,15 +85,12 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-ParsedCompletion parse_tags(std::string_view text) {
+ParsedCompletion parse_tags(std::string_view text, bool opened) {
   ParsedCompletion out;
   out.answered = last_answer(text, &out.answer);
-  if (const size_t begin = text.find(kThink); begin != kNone) {
-    const std::string_view rest = text.substr(begin + kThink.size());
-    out.reasoning = trim(rest.substr(0, rest.find(kThinkEnd)));
-  }
+  out.reasoning = reasoning_of(text, opened);
   std::string_view rest = text;
-  out.well_formed = take(&rest, kThink) && take_body(&rest, kThinkEnd) && take(&rest, kAnswer) &&
+  out.well_formed = (opened || take(&rest, kThink)) && take_body(&rest, kThinkEnd) && take(&rest, kAnswer) &&
                     take_body(&rest, kAnswerEnd) && trim(rest).empty();
   return out;
 }
@@ -98,8 +104,13 @@ ParsedCompletion parse_first_line(std::string_view text) {
   return out;
 }
 
-ParsedCompletion parse_chat_answer(std::string_view text) {
+ParsedCompletion parse_chat_answer(std::string_view text, bool opened) {
   ParsedCompletion out;
+  out.reasoning = reasoning_of(text, opened);
+  if (const size_t end = text.find(kThinkEnd); end != kNone)
+    text.remove_prefix(end + kThinkEnd.size());
+  else if (opened || trim(text).starts_with(kThink))
+    return out;
   if (last_answer(text, &out.answer)) {
     out.answered = true;
     out.well_formed =

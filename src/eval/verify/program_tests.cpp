@@ -12,8 +12,6 @@
 namespace hadal::eval {
 namespace {
 
-constexpr double kAllTests = 4;  // times the seconds of one run
-
 std::string text_of(const base::Json& json, const char* name) {
   const auto found = json.find(name);
   if (found == json.end() || !found->is_string())

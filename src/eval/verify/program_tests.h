@@ -20,6 +20,7 @@ namespace hadal::eval {
 
 inline constexpr size_t kMaxProgramBytes = 256u << 10;
 inline constexpr size_t kMaxProgramTests = 200;
+inline constexpr double kAllTests = 4;  // seconds of all tests together, times those of one run
 
 struct ProgramTest {
   std::string input;

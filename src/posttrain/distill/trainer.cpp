@@ -12,7 +12,7 @@
 #include "posttrain/grpo/packed_answers.h"
 #include "posttrain/held_out.h"
 #include "posttrain/rollout/rollout.h"
-#include "train/export_model.h"
+#include "posttrain/trained_model.h"
 #include "train/recipe.h"
 #include "train/run_loop.h"
 
@@ -57,12 +57,9 @@ class Stage : public train::TrainingStage {
   const train::LoopPlan& plan() const override { return plan_; }
   void build() override {
     teacher_ = model::Transformer::load(recipe_.teacher);
+    input_.emplace(model::CheckpointInput::open(recipe_.student));
     student_ = model::Transformer::load(recipe_.student);
-    if (teacher_->config().vocab_size != student_->config().vocab_size) {
-      throw_error(ErrorCode::kBadInput,
-                  "[distill] the teacher has {} tokens, the student {}: one vocabulary is needed",
-                  teacher_->config().vocab_size, student_->config().vocab_size);
-    }
+    check_tokenizers();
     student_->enable_gradients();
     optimizer_.emplace(*student_, recipe_.optimizer);
     const RolloutOptions rollout{.max_running = recipe_.max_running, .threads = options_.threads};
@@ -70,7 +67,7 @@ class Stage : public train::TrainingStage {
     if (!recipe_.from_student) of_teacher_.emplace(*teacher_, recipe_.teacher, rollout);
     held_out_.emplace(*task_, template_,
                       HeldOutOptions{recipe_.eval_problems, recipe_.eval_answers, recipe_.max_tokens},
-                      *of_student_);
+                      options_.run, *of_student_);
   }
   model::Transformer& model() override { return *student_; }
   train::Optimizer& optimizer() override { return *optimizer_; }
@@ -133,30 +130,62 @@ class Stage : public train::TrainingStage {
 
   double after_step(int64_t step, Json& line, base::ThreadPool& /*pool*/) override {
     const bool due = recipe_.eval_every_steps > 0 && step % recipe_.eval_every_steps == 0;
-    if (due || step == recipe_.schedule.steps) evaluate(line);
+    if (due || step == recipe_.schedule.steps) held_out_->measure(line);
     if (options_.progress != train::ProgressLine::Mode::kQuiet) {
       spdlog::info("step {}/{} loss {:.4f} accepted {:.2f} held-out {:.3f} {:.1f} s", step,
                    recipe_.schedule.steps, line["loss"].get<double>(), line["accepted"].get<double>(),
-                   last_pass_, line["seconds"].get<double>());
+                   held_out_->newest(), line["seconds"].get<double>());
     }
-    return last_pass_;
+    return held_out_->newest();
   }
   void write_model(const std::string& directory) override {
-    train::export_model(
-        directory, *student_,
-        {.tokenizer = recipe_.student + "/tokenizer.json", .bf16 = recipe_.checkpoint.weights == "bf16"});
+    write_trained_model(directory, *input_, *student_, recipe_.checkpoint.weights == "bf16");
   }
   Json summary(base::ThreadPool& /*pool*/) override {
-    return {{"parameters", student_->parameter_count()}, {"seed", recipe_.seed}, {"val_pass1", last_pass_}};
+    return {{"parameters", student_->parameter_count()},
+            {"seed", recipe_.seed},
+            {"val_pass1", held_out_->newest()}};
   }
   Json first_line(base::ThreadPool& /*pool*/) override {
     Json line = {{"step", 0}, {"tokens", 0}};
-    evaluate(line);
+    held_out_->measure(line);
     return line;
   }
   train::ReportLayout report() const override { return distill_report(); }
 
  private:
+  // The teacher's logits and ids are the student's targets: an id must be the same text in both, and the same
+  // ids must end an answer.
+  void check_tokenizers() const {
+    if (teacher_->config().vocab_size != student_->config().vocab_size) {
+      throw_error(ErrorCode::kBadInput,
+                  "[distill] the teacher has {} tokens, the student {}: one vocabulary is needed",
+                  teacher_->config().vocab_size, student_->config().vocab_size);
+    }
+    const model::CheckpointInput teacher = model::CheckpointInput::open(recipe_.teacher);
+    const auto refuse = [](const std::string& why) {
+      throw_error(ErrorCode::kBadInput,
+                  "[distill] teacher and student have different tokenizers: {}; take a student with the "
+                  "teacher's tokenizer",
+                  why);
+    };
+    if (!teacher.text.tokenizer || !input_->text.tokenizer) refuse("one has none");
+    const text::Tokenizer& a = *teacher.text.tokenizer;
+    const text::Tokenizer& b = *input_->text.tokenizer;
+    if (a.vocab_size() != b.vocab_size())
+      refuse(fmt::format("{} ids and {}", a.vocab_size(), b.vocab_size()));
+    for (text::TokenId id = 0; id < a.vocab_size(); ++id) {
+      if (a.token_bytes(id) != b.token_bytes(id) || a.is_special(id) != b.is_special(id)) {
+        refuse(fmt::format("id {} is {} and {}", id, base::dump_json(Json(a.decode({&id, 1}))),
+                           base::dump_json(Json(b.decode({&id, 1})))));
+      }
+    }
+    std::vector<text::TokenId> ends[] = {teacher.text.end_tokens, input_->text.end_tokens};
+    for (auto& list : ends) std::sort(list.begin(), list.end());
+    if (ends[0] != ends[1])
+      refuse(fmt::format("answers end with the ids {} and {}", Json(ends[0]).dump(), Json(ends[1]).dump()));
+  }
+
   std::vector<std::vector<Answer>> sample(std::vector<std::vector<text::TokenId>>& prompts,
                                           RolloutCost& cost) {
     Rollout& rollout = recipe_.from_student ? *of_student_ : *of_teacher_;
@@ -168,13 +197,16 @@ class Stage : public train::TrainingStage {
       prompts.push_back(rollout.prompt(template_, problems_.back()));
     }
     uint64_t mix = recipe_.seed ^ (first << 20);
-    return rollout.sample(
-        prompts,
-        {.answers = recipe_.answers, .max_tokens = recipe_.max_tokens, .seed = base::splitmix64(mix)}, &cost);
+    return rollout.sample(prompts,
+                          {.answers = recipe_.answers,
+                           .max_tokens = recipe_.max_tokens,
+                           .seed = base::splitmix64(mix),
+                           .stop = template_.stop},
+                          &cost);
   }
 
   bool accepts(const eval::Problem& problem, const Answer& answer) const {
-    const eval::ParsedCompletion parsed = template_.parse(answer.text);
+    const eval::ParsedCompletion parsed = parse(template_, answer);
     return answer.ended && parsed.answered && eval::is_correct(problem, parsed.answer);
   }
 
@@ -221,24 +253,19 @@ class Stage : public train::TrainingStage {
     return loss;
   }
 
-  void evaluate(Json& line) {
-    held_out_->measure(line, options_.run);
-    last_pass_ = line.value("val_pass1", last_pass_);
-  }
-
   const DistillRecipe& recipe_;
   const train::TrainerOptions& options_;
   std::unique_ptr<eval::Task> task_;
   const eval::PromptTemplate& template_;
   train::LoopPlan plan_;
-  train::DataPosition position_;  // piece: the next question
+  train::DataPosition position_;                 // piece: the next question
+  std::optional<model::CheckpointInput> input_;  // the student's
   std::unique_ptr<model::Transformer> teacher_, student_;
   std::optional<train::Optimizer> optimizer_;
   std::optional<Rollout> of_teacher_, of_student_;
   std::optional<HeldOut> held_out_;
   std::vector<eval::Problem> problems_;  // of the step
   std::vector<float> teacher_logits_;    // [targets, vocab]
-  double last_pass_ = 0;
 };
 
 }  // namespace

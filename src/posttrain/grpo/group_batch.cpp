@@ -22,7 +22,7 @@ void score(std::span<Group> groups, const eval::PromptTemplate& how, RewardSum& 
       const Answer& answer = group.answers[a];
       completions.push_back({.problem = &group.problem,
                              .text = answer.text,
-                             .parsed = how.parse(answer.text),
+                             .parsed = parse(how, answer),
                              .tokens = static_cast<int64_t>(answer.tokens.size()),
                              .finished = answer.ended,
                              .draw = group.index << 16 | a});

@@ -1,5 +1,7 @@
 #include "posttrain/grpo/recipe.h"
 
+#include <set>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/toml_reader.h"
@@ -47,6 +49,12 @@ GrpoRecipe parse_grpo_recipe(const std::string& toml, const std::string& name,
   train::read_checkpoint(root.section("checkpoint"), r.checkpoint);
   root.reject_unknown();
   r.rewards = parse_reward_parts(rewards);
+  std::set<std::string> names;
+  for (const RewardPart& reward : r.rewards) {
+    if (!names.insert(reward.name).second)
+      root.section("rewards").fail("sum",
+                                   "names the reward " + reward.name + " twice: metrics go by its name");
+  }
   r.text = root.dump();
   return r;
 }

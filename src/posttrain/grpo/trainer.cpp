@@ -13,8 +13,7 @@
 #include "posttrain/grpo/report_charts.h"
 #include "posttrain/grpo/update.h"
 #include "posttrain/held_out.h"
-#include "train/export_model.h"
-#include "train/metrics.h"
+#include "posttrain/trained_model.h"
 #include "train/recipe.h"
 #include "train/run_loop.h"
 
@@ -49,6 +48,7 @@ class Stage : public train::TrainingStage {
 
   const train::LoopPlan& plan() const override { return plan_; }
   void build() override {
+    input_.emplace(model::CheckpointInput::open(recipe_.base));
     model_ = model::Transformer::load(recipe_.base);
     model_->enable_gradients();
     optimizer_.emplace(*model_, recipe_.optimizer);
@@ -56,7 +56,7 @@ class Stage : public train::TrainingStage {
                      RolloutOptions{.max_running = recipe_.max_running, .threads = options_.threads});
     held_out_.emplace(*task_, template_,
                       HeldOutOptions{recipe_.eval_problems, recipe_.eval_answers, recipe_.max_tokens},
-                      *rollout_);
+                      options_.run, *rollout_);
     if (recipe_.loss.kl > 0) reference_.emplace(options_.run, recipe_.base, recipe_.reference_every_steps);
   }
   model::Transformer& model() override { return *model_; }
@@ -73,6 +73,15 @@ class Stage : public train::TrainingStage {
                        task_->name());
   }
   std::vector<std::string> changes_since(const Json& before) const override {
+    // Without KL there is no reference, and none that it could go on with.
+    const double kl = before.value(Json::json_pointer("/grpo/kl"), 0.0);
+    if ((kl > 0) != (recipe_.loss.kl > 0)) {
+      throw_error(
+          ErrorCode::kBadInput,
+          "[train] grpo.kl was {} when this run began and is {} now: KL cannot be taken up or left out "
+          "on the way; use the old value or a new --out",
+          kl, recipe_.loss.kl);
+    }
     return train::compare_recipes(before, plan_.recipe);
   }
 
@@ -142,33 +151,30 @@ class Stage : public train::TrainingStage {
 
   double after_step(int64_t step, Json& line, base::ThreadPool& /*pool*/) override {
     const bool due = recipe_.eval_every_steps > 0 && step % recipe_.eval_every_steps == 0;
-    if (due || step == recipe_.schedule.steps) evaluate(line);
+    if (due || step == recipe_.schedule.steps) held_out_->measure(line);
     if (options_.progress != train::ProgressLine::Mode::kQuiet) {
       spdlog::info("step {}/{} reward {:.3f} held-out {:.3f} length {:.1f} entropy {:.3f} {:.1f} s", step,
-                   recipe_.schedule.steps, line["reward"].get<double>(), last_pass_,
+                   recipe_.schedule.steps, line["reward"].get<double>(), held_out_->newest(),
                    line["length"].get<double>(), line["entropy"].get<double>(),
                    line["seconds"].get<double>());
     }
-    return last_pass_;
+    return held_out_->newest();
   }
   void write_model(const std::string& directory) override {
-    train::export_model(
-        directory, *model_,
-        {.tokenizer = recipe_.base + "/tokenizer.json", .bf16 = recipe_.checkpoint.weights == "bf16"});
+    write_trained_model(directory, *input_, *model_, recipe_.checkpoint.weights == "bf16");
   }
   Json summary(base::ThreadPool& /*pool*/) override {
     Json summary = {{"parameters", model_->parameter_count()},
                     {"active_matmul_parameters", model_->config().active_matmul_parameters()},
                     {"seed", recipe_.seed},
-                    {"val_pass1", last_pass_}};
-    const std::vector<Json> lines = train::read_metrics(options_.run + "/metrics.jsonl");
-    if (!lines.empty()) summary["base_val_pass1"] = lines.front().value("val_pass1", Json());
-    spdlog::info("finished: held-out pass@1 {:.3f}", last_pass_);
+                    {"val_pass1", held_out_->newest()}};
+    summary["base_val_pass1"] = held_out_->first();
+    spdlog::info("finished: held-out pass@1 {:.3f}", held_out_->newest());
     return summary;
   }
   Json first_line(base::ThreadPool& /*pool*/) override {
     Json line = {{"step", 0}, {"tokens", 0}};
-    evaluate(line);
+    held_out_->measure(line);
     return line;
   }
   train::ReportLayout report() const override { return grpo_report(rewards_.parts()); }
@@ -196,10 +202,12 @@ class Stage : public train::TrainingStage {
       }
       uint64_t mix = recipe_.seed ^ (asked.front().index << 20);
       RolloutCost cost;
-      auto answers = rollout_->sample(
-          prompts,
-          {.answers = recipe_.answers, .max_tokens = recipe_.max_tokens, .seed = base::splitmix64(mix)},
-          &cost);
+      auto answers = rollout_->sample(prompts,
+                                      {.answers = recipe_.answers,
+                                       .max_tokens = recipe_.max_tokens,
+                                       .seed = base::splitmix64(mix),
+                                       .stop = template_.stop},
+                                      &cost);
       times.rollout += cost.seconds;
       add(cost, batch.cost);
       const double began = base::monotonic_seconds();
@@ -217,11 +225,6 @@ class Stage : public train::TrainingStage {
 
   UpdateOptions update_options() const {
     return {.loss = recipe_.loss, .row_tokens = recipe_.row_tokens, .micro_tokens = recipe_.micro_tokens};
-  }
-
-  void evaluate(Json& line) {
-    held_out_->measure(line, options_.run);
-    last_pass_ = line.value("val_pass1", last_pass_);
   }
 
   static void add(const UpdateResult& part, UpdateResult& sum) {
@@ -249,12 +252,12 @@ class Stage : public train::TrainingStage {
   RewardSum rewards_;
   train::LoopPlan plan_;
   train::DataPosition position_;  // piece: the next question; epoch: the steps done
+  std::optional<model::CheckpointInput> input_;
   std::unique_ptr<model::Transformer> model_;
   std::optional<train::Optimizer> optimizer_;
   std::optional<Rollout> rollout_;
   std::optional<Reference> reference_;
   std::optional<HeldOut> held_out_;
-  double last_pass_ = 0;
 };
 
 }  // namespace

@@ -9,11 +9,17 @@
 namespace hadal::posttrain {
 namespace {
 
+constexpr double kSlackSeconds = 5;  // to start and end sandboxes on a busy machine
+
 class ProgramReward : public Reward {
  public:
   ProgramReward(const eval::SandboxLimits& limits, bool partial) : sandbox_(limits), partial_(partial) {}
 
   bool immediate() const override { return false; }
+  // All tests together, and the one that is begun just before that.
+  double most_seconds() const override {
+    return (eval::kAllTests + 1) * sandbox_.limits().seconds + kSlackSeconds;
+  }
 
   // Throws for a problem without tests: this reward is the wrong one for the task.
   double score(const Completion& c) const override {

@@ -37,6 +37,10 @@ class Reward {
   // protects from it.
   virtual bool immediate() const { return true; }
 
+  // The longest that a call of a reward that waits may take by its own options, and a little more; 0: the
+  // caller's limit is as good as any.
+  virtual double most_seconds() const { return 0; }
+
   // What happened in calls so far, for reports: {"time limit": 3}.
   virtual std::map<std::string, int64_t> events() const { return {}; }
 };

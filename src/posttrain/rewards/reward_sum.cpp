@@ -228,8 +228,8 @@ void RewardSum::score_waiting(size_t part, std::span<const Completion> completio
     threads.emplace_back([shared, number] { Waiting::work(shared, number); });
     lost.push_back(false);
   };
-  const auto limit =
-      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(limits_.seconds));
+  const double seconds = std::max(limits_.seconds, rewards_[part]->most_seconds());
+  const auto limit = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   const auto give_up = [&](Waiting::Slot& slot, const std::string& detail) {
     slot.state = State::kLost;
     slot.outcome = {0, RewardFailure::kHung, detail};
@@ -256,7 +256,7 @@ void RewardSum::score_waiting(size_t part, std::span<const Completion> completio
     shared->changed.wait_until(lock, deadline);
     for (Waiting::Slot& slot : shared->slots) {
       if (slot.state != State::kRunning || Clock::now() < slot.began + limit) continue;
-      give_up(slot, fmt::format("{} s", limits_.seconds));
+      give_up(slot, fmt::format("{} s", seconds));
       lost[slot.thread] = true;
       ++*shared->hanging;
     }

@@ -27,7 +27,7 @@ struct RewardPart {
 std::vector<RewardPart> parse_reward_parts(std::string_view text);
 
 struct RewardLimits {
-  double seconds = 30;  // for one call of a reward that is not immediate
+  double seconds = 30;  // for one call of a reward that is not immediate; more where it may take more
   int threads = 4;      // of such calls at a time
   int max_hung = 8;     // while so many calls have not come back, a reward is not called any more
 };

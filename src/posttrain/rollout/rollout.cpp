@@ -30,6 +30,7 @@ void take(const engine::Event& event, Answer& answer, Progress& progress) {
   for (const engine::TokenLogprob& logprob : event.logprobs) answer.logprobs.push_back(logprob.logprob);
   answer.text += event.text;
   if (!event.finish) return;
+  answer.text += event.stop_string;
   answer.ended = *event.finish == engine::Finish::kStop;
   const std::lock_guard lock(progress.mutex);
   if (!answer.ended && *event.finish != engine::Finish::kLength)
@@ -77,6 +78,17 @@ std::vector<text::TokenId> Rollout::prompt(const eval::PromptTemplate& how,
   return engine::chat_request(*engine_, {&message, 1}).prompt;
 }
 
+bool Rollout::opens_reasoning(std::span<const text::TokenId> prompt) const {
+  constexpr size_t kTail = 12;  // "<think>", spelled, and white space
+  const auto tail = prompt.last(std::min(kTail, prompt.size()));
+  const std::string text = tokenizer().decode(tail);
+  return eval::trim(text).ends_with("<think>");
+}
+
+eval::ParsedCompletion parse(const eval::PromptTemplate& how, const Answer& answer) {
+  return how.parse(answer.text, answer.opened);
+}
+
 std::vector<std::vector<Answer>> Rollout::sample(std::span<const std::vector<text::TokenId>> prompts,
                                                  const SampleOptions& options, RolloutCost* cost) {
   const double began = base::monotonic_seconds();
@@ -88,6 +100,7 @@ std::vector<std::vector<Answer>> Rollout::sample(std::span<const std::vector<tex
   std::string refused;
   for (size_t p = 0; p < prompts.size() && refused.empty(); ++p) {
     answers[p].resize(static_cast<size_t>(options.answers));
+    const bool opened = opens_reasoning(prompts[p]);
     for (int a = 0; a < options.answers && refused.empty(); ++a) {
       engine::Request request;
       request.prompt = prompts[p];
@@ -96,7 +109,9 @@ std::vector<std::vector<Answer>> Rollout::sample(std::span<const std::vector<tex
       request.sampling.end_logprobs = true;
       request.sampling.seed = seed_of(options.seed, p, a);
       request.sampling.max_tokens = options.max_tokens;
+      if (!options.stop.empty()) request.sampling.stop.emplace_back(options.stop);
       Answer& answer = answers[p][static_cast<size_t>(a)];
+      answer.opened = opened;
       try {
         engine_->submit(std::move(request),
                         [&answer, &progress](const engine::Event& event) { take(event, answer, progress); });

@@ -22,7 +22,8 @@ struct Answer {
   std::vector<text::TokenId> tokens;  // an end token included
   std::vector<float> logprobs;        // [tokens]: ln p of each when it was sampled
   std::string text;                   // of the tokens, control tokens that stand for no text left out
-  bool ended = false;                 // by an end token; else cut at max_tokens
+  bool ended = false;                 // by an end token or SampleOptions::stop; else cut at max_tokens
+  bool opened = false;                // the prompt ended with <think>: the text begins as reasoning
 };
 
 struct RolloutOptions {
@@ -37,6 +38,9 @@ struct SampleOptions {
   int max_tokens = 128;  // of each answer
   uint64_t seed = 1;
   float temperature = 1;  // 0: the likeliest tokens, for evaluation
+  // An answer ends with this text, which belongs to it, as in `hadal eval tasks` (PromptTemplate::stop);
+  // empty: only with an end token.
+  std::string_view stop = {};
 };
 
 struct RolloutCost {
@@ -57,6 +61,9 @@ class Rollout {
   // document.
   std::vector<text::TokenId> prompt(const eval::PromptTemplate& how, const eval::Problem& problem) const;
 
+  // Whether it ends with <think>.
+  bool opens_reasoning(std::span<const text::TokenId> prompt) const;
+
   // After the weights were written.
   void weights_changed() { engine_->weights_changed(); }
 
@@ -68,5 +75,8 @@ class Rollout {
  private:
   std::unique_ptr<engine::Engine> engine_;
 };
+
+// What the template finds in an answer.
+eval::ParsedCompletion parse(const eval::PromptTemplate& how, const Answer& answer);
 
 }  // namespace hadal::posttrain

@@ -1,0 +1,20 @@
+#include "posttrain/trained_model.h"
+
+#include "base/files.h"
+#include "base/json.h"
+#include "model/export/export_plan.h"
+#include "quant/registry.h"
+#include "train/export_model.h"
+
+namespace hadal::posttrain {
+
+void write_trained_model(const std::string& directory, const model::CheckpointInput& base,
+                         const model::Transformer& model, bool bf16) {
+  base::Json config = base.output_config(model.config().num_nextn_predict_layers > 0);
+  model::set_hf_type(config, quant::weight_format(bf16 ? quant::WeightType::kBF16 : quant::WeightType::kF32));
+  base::write_file_atomic(directory + "/config.json", base::dump_json(config, 2) + "\n");
+  base.write_side_files(directory);
+  train::write_weights(directory, model, bf16);
+}
+
+}  // namespace hadal::posttrain
