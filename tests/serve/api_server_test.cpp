@@ -227,6 +227,17 @@ TEST_F(ApiServer, KeepsMetricsAndHealthAtOnePath) {
   }
 }
 
+TEST_F(ApiServer, RefusesInTheDialectOfThePath) {
+  const std::string rest = " HTTP/1.1\r\nHost: t\r\nContent-Length: 2000000\r\n\r\n";
+  for (const char* path : {"/v1/messages", "/anthropic/v1/messages", "/v1/chat/completions"}) {
+    const auto [head, json] = call("POST " + std::string(path) + rest);
+    EXPECT_EQ(status(head), 413);
+    EXPECT_NE(head.find("\r\nrequest-id: "), std::string::npos);
+    EXPECT_NE(head.find("\r\nx-request-id: "), std::string::npos);
+    EXPECT_EQ(json.value("type", "") == "error", std::string_view(path).ends_with("messages")) << path;
+  }
+}
+
 TEST_F(ApiServer, SaysWhatIsWrong) {
   struct Case {
     std::string bytes;
@@ -271,7 +282,7 @@ TEST_F(ApiServer, SaysWhatIsWrong) {
 
 TEST_F(ApiServer, LetsLocalPagesIn) {
   const auto head_for = [&](const std::string& origin) {
-    return call("OPTIONS /v1/chat/completions HTTP/1.1\r\nOrigin: " + origin +
+    return call("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: t\r\nOrigin: " + origin +
                 "\r\nAccess-Control-Request-Headers: x-stainless-os\r\n\r\n")
         .first;
   };
@@ -282,7 +293,7 @@ TEST_F(ApiServer, LetsLocalPagesIn) {
   for (const char* origin : {"https://example.org", "http://localhost.example.org", "null"}) {
     EXPECT_EQ(head_for(origin).find("Access-Control-Allow-Origin"), std::string::npos) << origin;
   }
-  const auto head = call("GET /health HTTP/1.1\r\nOrigin: http://127.0.0.1:3000\r\n\r\n").first;
+  const auto head = call("GET /health HTTP/1.1\r\nHost: t\r\nOrigin: http://127.0.0.1:3000\r\n\r\n").first;
   EXPECT_NE(head.find("Access-Control-Allow-Origin: http://127.0.0.1:3000"), std::string::npos);
 }
 

@@ -130,6 +130,42 @@ TEST_F(HttpServer, RefusesWhatIsNotHttp) {
   expect_alive();
 }
 
+TEST_F(HttpServer, WantsAHostAndTakesWholeUrls) {
+  start();
+  const auto answer = [&](const std::string& bytes) {
+    RawClient client(server_->port());
+    client.send(bytes);
+    return client.read_response();
+  };
+  EXPECT_TRUE(answer("GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 400"));
+  EXPECT_TRUE(answer("GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200"));
+  EXPECT_TRUE(answer("GET http://t:80/a?b=/c HTTP/1.1\r\nHost: t\r\n\r\n").ends_with("GET /a b=/c 0"));
+  EXPECT_TRUE(answer("GET HTTPS://t?b HTTP/1.1\r\nHost: t\r\n\r\n").ends_with("GET / b 0"));
+}
+
+TEST_F(HttpServer, LetsSlowReadersTakeLongWhoKeepReading) {
+  options_.write_timeout = 0.5;
+  options_.send_buffer_bytes = 16 * 1024;
+  start();
+  RawClient client(server_->port());
+  const int small = 16 * 1024;
+  ::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  ASSERT_TRUE(client.send(test::get("/hold")));
+  const double before = base::monotonic_seconds();
+  held()->respond({200, "text/plain", {}, std::string(2'000'000, 'x')});
+  size_t got = 0;
+  std::vector<char> buffer(100'000);
+  while (got < 2'000'000) {  // some 2 s in all, four times the limit
+    const ssize_t n = ::recv(client.fd(), buffer.data(), buffer.size(), MSG_WAITALL);
+    if (n <= 0) break;
+    got += static_cast<size_t>(n);
+    ::usleep(100'000);
+  }
+  EXPECT_GE(got, 2'000'000u);
+  EXPECT_GT(base::monotonic_seconds() - before, 1);
+  EXPECT_EQ(server_->counters().slow_readers_total, 0u);
+}
+
 TEST_F(HttpServer, RefusesLargeHeaders) {
   start();
   RawClient client(server_->port());
@@ -149,12 +185,14 @@ TEST_F(HttpServer, RefusesLargeBodiesBeforeAndWhileReadingThem) {
   }
   {
     RawClient client(server_->port());
-    client.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n" + big + "\r\n0\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n493e0\r\n" + big +
+                "\r\n0\r\n\r\n");
     EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 413"));
   }
   {
     RawClient client(server_->port());
-    ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 300000\r\n\r\n"));
+    ASSERT_TRUE(
+        client.send("POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 300000\r\n\r\n"));
     EXPECT_TRUE(client.read_all().starts_with("HTTP/1.1 413"));
   }
   EXPECT_EQ(handled_, 0);
@@ -164,7 +202,8 @@ TEST_F(HttpServer, RefusesLargeBodiesBeforeAndWhileReadingThem) {
 TEST_F(HttpServer, SaysContinueToThoseWhoAsk) {
   start();
   RawClient client(server_->port());
-  ASSERT_TRUE(client.send("POST /c HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"));
+  ASSERT_TRUE(
+      client.send("POST /c HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"));
   EXPECT_EQ(client.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   ASSERT_TRUE(client.send("abc"));
   EXPECT_NE(client.read_response().find("POST /c  3"), std::string::npos);
@@ -175,7 +214,7 @@ TEST_F(HttpServer, TimesOutSlowHeadersAndBodies) {
   RawClient slow_head(server_->port());
   RawClient slow_body(server_->port());
   ASSERT_TRUE(slow_head.send("GET / HTTP/1.1\r\nHo"));
-  ASSERT_TRUE(slow_body.send("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc"));
+  ASSERT_TRUE(slow_body.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nabc"));
   expect_alive();
   EXPECT_TRUE(slow_head.read_all().starts_with("HTTP/1.1 408"));
   EXPECT_TRUE(slow_body.read_all().starts_with("HTTP/1.1 408"));
@@ -274,7 +313,7 @@ TEST_F(HttpServer, SmallRequestsDoNotWaitForLargeOnes) {
 TEST_F(HttpServer, AnswersUnfinishedBodies) {
   start();
   RawClient client(server_->port());
-  ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\nabc"));
+  ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 100\r\n\r\nabc"));
   client.finish_sending();
   const std::string answer = client.read_all();
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 400"));

@@ -223,7 +223,7 @@ http::Handler make_handler(const Service& service) {
   };
 }
 
-http::Response refusal(int status, const std::string& message) {
+http::Response refusal(int status, const std::string& message, std::string_view path) {
   const char* code = status == 413   ? "request_too_large"
                      : status == 431 ? "headers_too_large"
                      : status == 408 ? "request_timeout"
@@ -233,7 +233,13 @@ http::Response refusal(int status, const std::string& message) {
                                      : "invalid_http";
   ApiError error(status, code, message);
   if (status == 503 || status == 429) error.with_header("Retry-After", "5");
-  return error_response(error);
+  const std::string_view base = base_of(path);
+  const bool anthropic = base.starts_with("/anthropic") || path.substr(base.size()).starts_with("/messages");
+  http::Response response = error_answer(error, anthropic ? Dialect::kAnthropic : Dialect::kOpenAi);
+  const std::string id = make_uuid();
+  response.headers.push_back({"x-request-id", id});
+  response.headers.push_back({"request-id", id});
+  return response;
 }
 
 }  // namespace hadal::serve::api

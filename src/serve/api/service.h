@@ -98,6 +98,6 @@ void admin_post(const Call& call);
 http::Handler make_handler(const Service& service);
 
 // The transport's own refusals in the API's shape.
-http::Response refusal(int status, const std::string& message);
+http::Response refusal(int status, const std::string& message, std::string_view path);
 
 }  // namespace hadal::serve::api

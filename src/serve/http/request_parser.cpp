@@ -78,12 +78,22 @@ void RequestParser::on_field_impl(e::field field, boost::beast::string_view name
   }
 }
 
+std::string_view path_of(std::string_view target) {
+  target = target.substr(0, target.find('?'));
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (!equals_ignoring_case(target.substr(0, scheme.size()), scheme)) continue;
+    const size_t slash = target.find('/', scheme.size());
+    return slash == std::string_view::npos ? "/" : target.substr(slash);
+  }
+  return target;
+}
+
 Request to_request(RequestParser::value_type&& message) {
   Request request;
   request.method = std::string(message.method_string());
   const std::string_view target(message.target().data(), message.target().size());
   const size_t mark = target.find('?');
-  request.path = std::string(target.substr(0, mark));
+  request.path = std::string(path_of(target));
   if (mark != std::string_view::npos) request.query = std::string(target.substr(mark + 1));
   for (const auto& field : message) {
     request.headers.push_back({std::string(field.name_string()), std::string(field.value())});

@@ -28,6 +28,8 @@ class RequestParser : public boost::beast::http::request_parser<boost::beast::ht
   // was taken. Stops behind the headers once.
   size_t feed(std::string_view bytes, boost::system::error_code& ec);
 
+  bool has_host() const { return hosts_ > 0; }
+
  private:
   void on_field_impl(boost::beast::http::field field, boost::beast::string_view name,
                      boost::beast::string_view value, boost::beast::error_code& ec) override;
@@ -43,6 +45,9 @@ class RequestParser : public boost::beast::http::request_parser<boost::beast::ht
   bool first_line_ = true;
   bool head_seen_ = false;  // up to the empty line
 };
+
+// A target's path: before '?', and of "http://host/path" (RFC 9112 3.2.2) what follows the host.
+std::string_view path_of(std::string_view target);
 
 // Of a parser that is done; takes the body out of `message`.
 Request to_request(RequestParser::value_type&& message);

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "serve/http/exchange.h"
@@ -21,7 +22,8 @@ namespace hadal::serve::http {
 using Handler = std::function<void(Request request, std::shared_ptr<Exchange> exchange)>;
 
 // The answer to a request that the transport itself refuses (too large, too slow, not HTTP).
-using Refusal = std::function<Response(int status, const std::string& message)>;
+// `path` as in Request; empty where the request did not come so far.
+using Refusal = std::function<Response(int status, const std::string& message, std::string_view path)>;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
@@ -51,7 +53,7 @@ struct ServerOptions {
   double body_timeout = 300;  // from there to the end of the body,
   double body_window = 10;    // of which so much must have come in each such time:
   double min_body_bytes_per_second = 1024;
-  double write_timeout = 30;  // for each write to be taken by the client's machine
+  double write_timeout = 30;  // for the client's machine to take some more of an answer
   double idle_timeout = 75;   // between requests on one connection
   double stream_idle_seconds = 10;
   double drain_timeout = 30;  // from stop() until unfinished answers are cut

@@ -215,6 +215,10 @@ bool Session::begin_body() {
   body_end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                  std::chrono::duration<double>(options.body_timeout));
   set_deadline(std::min(options.body_timeout, options.body_window));
+  if (http_1_1_ && !parser_->has_host()) {
+    refuse(400, "the request has no Host header, which HTTP/1.1 wants");
+    return false;
+  }
   if (parser_->is_done()) return true;
   if (!take_body_bytes(received_.size())) return false;
   const auto expect = parser_->get()[beast::http::field::expect];
@@ -292,7 +296,8 @@ void Session::refuse(int status, const std::string& message) {
   keep_alive_ = false;
   head_only_ = false;
   http_1_1_ = true;
-  respond(serial_, context_.options.refusal ? context_.options.refusal(status, message)
+  const std::string path = parser_ ? std::string(path_of(parser_->get().target())) : std::string();
+  respond(serial_, context_.options.refusal ? context_.options.refusal(status, message, path)
                                             : plain_refusal(status, message));
 }
 

@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,6 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string take_pieces();
   void drop_receipts();
   void flush();
+  void write_from(size_t written);  // of in_flight_
   void on_written(error_code ec);
   void release_pieces();
   void finish_answer();
@@ -146,10 +148,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool chunked_ = false;
   bool ending_ = false;  // the last byte of the answer is in outbox_ or on its way
   bool writing_ = false;
-  std::string outbox_;  // encoded bytes that wait for the write in flight
-  std::string pieces_;  // stream pieces that wait; one chunk when they leave
-  std::vector<std::pair<size_t, std::shared_ptr<Receipt>>> receipts_;  // and where in pieces_ their bytes end
-  std::shared_ptr<Receipt> whole_receipt_;                             // of the answer in outbox_
+  std::string outbox_;       // encoded bytes that wait for the write in flight
+  std::string pieces_;       // stream pieces that wait; one chunk when they leave
+  size_t pieces_taken_ = 0;  // of its bytes have left already
+  std::deque<std::pair<size_t, std::shared_ptr<Receipt>>> receipts_;  // and where in pieces_ their bytes end
+  std::shared_ptr<Receipt> whole_receipt_;                            // of the answer in outbox_
   std::shared_ptr<Receipt> in_flight_receipt_;
   std::string in_flight_;
   size_t in_flight_pieces_ = 0;  // stream bytes of in_flight_, to subtract from unsent_bytes

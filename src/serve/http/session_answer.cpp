@@ -2,8 +2,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/write.hpp>
 #include <utility>
 
 #include "serve/http/session.h"
@@ -14,6 +14,8 @@ namespace {
 
 constexpr double kLingerSeconds = 2;
 constexpr size_t kLingerBytes = 32 * 1024 * 1024;
+// Written at a time: each is progress, for which the client has write_timeout.
+constexpr size_t kWriteBytes = 64 * 1024;
 
 }  // namespace
 
@@ -77,7 +79,7 @@ void Session::abandon(uint64_t serial) {
   if (streaming_) return hang_up();
   keep_alive_ = false;
   const std::string message = "the server could not answer this request";
-  respond(serial, context_.options.refusal ? context_.options.refusal(500, message)
+  respond(serial, context_.options.refusal ? context_.options.refusal(500, message, {})
                                            : Response{500, "text/plain; charset=utf-8", {}, message + "\n"});
 }
 
@@ -96,13 +98,21 @@ void Session::add_idle_bytes(const std::string& bytes) {
 
 // What leaves next: all that waits, up to the first piece with a receipt, which becomes in_flight_receipt_.
 std::string Session::take_pieces() {
-  if (receipts_.empty()) return std::exchange(pieces_, {});
-  auto [end, receipt] = std::move(receipts_.front());
-  receipts_.erase(receipts_.begin());
-  for (auto& waiting : receipts_) waiting.first -= end;
-  in_flight_receipt_ = std::move(receipt);
-  std::string taken = pieces_.substr(0, end);
-  pieces_.erase(0, end);
+  const size_t begin = pieces_taken_;
+  size_t end = pieces_.size();
+  if (!receipts_.empty()) {
+    end = receipts_.front().first;
+    in_flight_receipt_ = std::move(receipts_.front().second);
+    receipts_.pop_front();
+  }
+  std::string taken = pieces_.substr(begin, end - begin);
+  pieces_taken_ = end;
+  // What has left goes once it is half of it: a backlog of n bytes moves 2 n, not one of each piece.
+  if (2 * pieces_taken_ >= pieces_.size()) {
+    pieces_.erase(0, pieces_taken_);
+    for (auto& waiting : receipts_) waiting.first -= pieces_taken_;
+    pieces_taken_ = 0;
+  }
   return taken;
 }
 
@@ -123,10 +133,20 @@ void Session::flush() {
     return;
   }
   writing_ = true;
-  set_deadline(context_.options.write_timeout);
   if (in_flight_receipt_) in_flight_receipt_->leaving(stream_.socket().native_handle(), in_flight_.size());
-  asio::async_write(stream_, asio::buffer(in_flight_),
-                    [self = shared_from_this()](error_code ec, size_t) { self->on_written(ec); });
+  write_from(0);
+}
+
+void Session::write_from(size_t written) {
+  set_deadline(context_.options.write_timeout);
+  stream_.async_write_some(
+      asio::buffer(in_flight_.data() + written, std::min(kWriteBytes, in_flight_.size() - written)),
+      [self = shared_from_this(), written](error_code ec, size_t n) {
+        if (!ec && self->phase_ != Phase::kClosed && written + n < self->in_flight_.size()) {
+          return self->write_from(written + n);
+        }
+        self->on_written(ec);
+      });
 }
 
 void Session::on_written(error_code ec) {
@@ -159,6 +179,7 @@ void Session::finish_answer() {
   held_.reset();
   ending_ = streaming_ = chunked_ = false;
   for (std::string* buffer : {&outbox_, &pieces_, &in_flight_}) release_memory(*buffer);
+  pieces_taken_ = 0;
   release_answer();
   // Also while draining, where the client was told that it may go on: it is answered with 503.
   if (!keep_alive_) return linger();
@@ -207,7 +228,7 @@ void Session::close() {
   stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   stream_.socket().close(ignored);
   drop_receipts();
-  context_.held_bytes -= pieces_.size() + std::exchange(in_flight_pieces_, 0);
+  context_.held_bytes -= pieces_.size() - pieces_taken_ + std::exchange(in_flight_pieces_, 0);
   release_body();
   if (auto exchange = std::exchange(exchange_, nullptr)) exchange->hung_up();
   release_answer();
