@@ -147,6 +147,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool streaming_ = false;
   bool chunked_ = false;
   bool ending_ = false;  // the last byte of the answer is in outbox_ or on its way
+  bool cut_ = false;     // the handler went in mid-stream: the connection ends behind what waits
   bool writing_ = false;
   std::string outbox_;       // encoded bytes that wait for the write in flight
   std::string pieces_;       // stream pieces that wait; one chunk when they leave

@@ -76,7 +76,11 @@ void Session::end_stream(uint64_t serial) {
 
 void Session::abandon(uint64_t serial) {
   if (!answers(serial)) return;
-  if (streaming_) return hang_up();
+  if (streaming_) {
+    if (!writing_ && pieces_.empty()) return hang_up();
+    cut_ = true;  // what was written before still leaves
+    return;
+  }
   keep_alive_ = false;
   const std::string message = "the server could not answer this request";
   respond(serial, context_.options.refusal ? context_.options.refusal(500, message, {})
@@ -157,6 +161,7 @@ void Session::on_written(error_code ec) {
   release_pieces();
   clear_deadline();
   if (!pieces_.empty() || ending_) return flush();
+  if (cut_) return hang_up();
   set_deadline(context_.options.stream_idle_seconds);  // on_deadline() sends idle_bytes_
 }
 
