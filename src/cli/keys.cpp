@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/ledger_flags.h"
+#include "ledger/ledger_json.h"
 #include "ledger/secrets.h"
 
 namespace hadal::cli {
@@ -30,34 +31,6 @@ struct KeysFlags {
   std::string amount;
   bool granted = false;
 };
-
-Json limit_json(const std::optional<int64_t>& limit) { return limit ? Json(*limit) : Json(nullptr); }
-
-Json to_json(const Key& key, const std::string& currency) {
-  const auto& s = key.settings;
-  return {{"id", key.id},
-          {"name", s.name},
-          {"prefix", key.prefix},
-          {"admin", key.admin},
-          {"revoked", key.revoked},
-          {"created_at", key.created / 1000},
-          {"last_used_at", key.last_used == 0 ? Json(nullptr) : Json(key.last_used / 1000)},
-          {"limits",
-           {{"concurrency", limit_json(s.limits.concurrency)},
-            {"tokens_per_minute", limit_json(s.limits.tokens_per_minute)},
-            {"daily_tokens", limit_json(s.limits.daily_tokens)},
-            {"monthly_spend",
-             s.limits.monthly_spend ? Json(ledger::money_text(*s.limits.monthly_spend)) : Json(nullptr)}}},
-          {"priority", s.priority},
-          {"models", s.models},
-          {"consent", s.consent},
-          {"postpaid", s.postpaid},
-          {"balance",
-           {{"currency", currency},
-            {"total", ledger::money_text(key.balance())},
-            {"granted", ledger::money_text(key.granted)},
-            {"topped_up", ledger::money_text(key.topped_up)}}}};
-}
 
 // "none" takes the limit away.
 void set_limit(const std::string& text, const char* name, std::optional<int64_t>& limit) {
@@ -103,7 +76,7 @@ void apply(const KeysFlags& flags, Key& key) {
 void print_secret(const KeysFlags& flags, const Key& key, const std::string& secret,
                   const std::string& currency) {
   if (flags.json) {
-    fmt::print("{}\n", base::dump_json({{"key", to_json(key, currency)}, {"secret", secret}}, 2));
+    fmt::print("{}\n", base::dump_json({{"key", ledger::key_json(key, currency)}, {"secret", secret}}, 2));
     return;
   }
   fmt::print("{}\n", secret);
@@ -113,7 +86,7 @@ void print_secret(const KeysFlags& flags, const Key& key, const std::string& sec
 void print_key(const KeysFlags& flags, ledger::Store& store, const std::string& id, const std::string& what) {
   const Key key = *store.find_key(id);
   if (flags.json)
-    fmt::print("{}\n", base::dump_json({{"key", to_json(key, currency_of(store))}}, 2));
+    fmt::print("{}\n", base::dump_json({{"key", ledger::key_json(key, currency_of(store))}}, 2));
   else
     fmt::print("{} \"{}\": {}\n", key.id, key.settings.name, what);
 }
@@ -149,7 +122,7 @@ void run_list(const KeysFlags& flags) {
   for (const Key& key : store->keys()) {
     if (key.revoked && !flags.all) continue;
     if (flags.json) {
-      list.push_back(to_json(key, currency));
+      list.push_back(ledger::key_json(key, currency));
       continue;
     }
     const auto& limits = key.settings.limits;

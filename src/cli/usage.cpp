@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/ledger_flags.h"
+#include "ledger/ledger_json.h"
 
 namespace hadal::cli {
 namespace {
@@ -60,20 +61,11 @@ void print_records(const UsageFlags& flags, ledger::Store& store) {
   if (flags.json) {
     Json list = Json::array();
     for (const UsageRecord& r : records) {
-      list.push_back({{"id", r.request_id},
-                      {"started_at", static_cast<double>(r.started) / 1000},
-                      {"ended_at", static_cast<double>(r.ended) / 1000},
-                      {"key", r.key_id},
-                      {"key_name", names.of(r.key_id)},
-                      {"model", r.model},
-                      {"endpoint", r.endpoint},
-                      {"status", r.status},
-                      {"prompt_tokens", r.tokens.prompt},
-                      {"cache_hit_tokens", r.tokens.cached},
-                      {"cache_miss_tokens", r.tokens.prompt - r.tokens.cached},
-                      {"completion_tokens", r.tokens.completion},
-                      {"reasoning_tokens", r.tokens.reasoning},
-                      {"cost", ledger::money_text(r.cost)}});
+      Json json = ledger::record_json(r);
+      json["started_at"] = static_cast<double>(r.started) / 1000;
+      json["ended_at"] = static_cast<double>(r.ended) / 1000;
+      json["key_name"] = names.of(r.key_id);
+      list.push_back(std::move(json));
     }
     fmt::print("{}\n", base::dump_json({{"currency", currency_of(store)}, {"requests", list}}, 2));
     return;
@@ -118,18 +110,12 @@ void print_sums(const UsageFlags& flags, ledger::Store& store) {
     const auto& t = row.tokens;
     const std::string cost = ledger::money_text(row.cost);
     if (flags.json) {
-      list.push_back({{"start", row.start == 0 ? Json(nullptr) : Json(row.start / 1000)},
-                      {"key", row.key_id.empty() ? Json(nullptr) : Json(row.key_id)},
-                      {"key_name", row.key_id.empty() ? Json(nullptr) : Json(names.of(row.key_id))},
-                      {"model", row.model.empty() ? Json(nullptr) : Json(row.model)},
-                      {"requests", row.requests},
-                      {"failed", row.failed},
-                      {"prompt_tokens", t.prompt},
-                      {"cache_hit_tokens", t.cached},
-                      {"cache_miss_tokens", t.prompt - t.cached},
-                      {"completion_tokens", t.completion},
-                      {"reasoning_tokens", t.reasoning},
-                      {"cost", cost}});
+      Json json = ledger::sums_json(row);
+      json["start"] = row.start == 0 ? Json(nullptr) : Json(row.start / 1000);
+      json["key"] = row.key_id.empty() ? Json(nullptr) : Json(row.key_id);
+      json["key_name"] = row.key_id.empty() ? Json(nullptr) : Json(names.of(row.key_id));
+      json["model"] = row.model.empty() ? Json(nullptr) : Json(row.model);
+      list.push_back(std::move(json));
     } else if (flags.csv) {
       fmt::print("{},{},{},{},{},{},{},{},{},{},{},{}\n", start_text(flags, row), row.key_id,
                  csv_field(names.of(row.key_id)), csv_field(row.model), row.requests, row.failed, t.prompt,
@@ -142,12 +128,7 @@ void print_sums(const UsageFlags& flags, ledger::Store& store) {
       fmt::print("{:<36} {:>9} {:>7} {:>12} {:>12} {:>12} {:>16}\n", label, row.requests, row.failed,
                  t.cached, t.prompt - t.cached, t.completion, cost);
     }
-    total.requests += row.requests;
-    total.failed += row.failed;
-    total.tokens.prompt += t.prompt;
-    total.tokens.cached += t.cached;
-    total.tokens.completion += t.completion;
-    total.cost += row.cost;
+    total += row;
   }
   if (flags.json) {
     fmt::print("{}\n", base::dump_json({{"by", flags.by}, {"currency", currency}, {"rows", list}}, 2));

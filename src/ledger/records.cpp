@@ -4,6 +4,17 @@
 
 namespace hadal::ledger {
 
+UsageRow& UsageRow::operator+=(const UsageRow& other) {
+  requests += other.requests;
+  failed += other.failed;
+  tokens.prompt += other.tokens.prompt;
+  tokens.cached += other.tokens.cached;
+  tokens.completion += other.tokens.completion;
+  tokens.reasoning += other.tokens.reasoning;
+  cost += other.cost;
+  return *this;
+}
+
 int64_t unix_ms() {
   using namespace std::chrono;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();

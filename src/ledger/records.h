@@ -79,6 +79,8 @@ struct UsageRow {
   int64_t failed = 0;  // of these, "failed" or "crashed"
   Tokens tokens;
   Nanos cost = 0;
+
+  UsageRow& operator+=(const UsageRow& other);  // the sums
 };
 
 struct DayTotal {  // of a key

@@ -6,6 +6,7 @@
 
 #include "base/toml_reader.h"
 #include "train/recipe_parts.h"
+#include "train/run_loop.h"
 
 namespace hadal::posttrain {
 
@@ -28,5 +29,21 @@ void read_learning(const base::TomlTable& root, train::OptimizerOptions& optimiz
 // [eval] every_steps, problems, answers, report_every_steps.
 void read_eval(const base::TomlTable& root, int64_t& every_steps, int& problems, int& answers,
                int64_t& report_every_steps);
+
+// The loop's plan of a stage that works on a task's problems.
+template <typename Recipe>
+train::LoopPlan task_plan(const char* stage, const Recipe& recipe, const std::string& task) {
+  train::LoopPlan plan;
+  plan.stage = stage;
+  plan.recipe_text = recipe.text;
+  plan.recipe = recipe_to_json(recipe);
+  plan.steps = recipe.schedule.steps;
+  plan.checkpoint_every = recipe.checkpoint.every_steps;
+  plan.checkpoints_kept = recipe.checkpoint.keep;
+  plan.report_every = recipe.report_every_steps;
+  plan.data = task;
+  plan.progress_line = false;
+  return plan;
+}
 
 }  // namespace hadal::posttrain

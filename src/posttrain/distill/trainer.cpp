@@ -11,6 +11,7 @@
 #include "ops/distill_loss.h"
 #include "posttrain/grpo/packed_answers.h"
 #include "posttrain/held_out.h"
+#include "posttrain/recipe_parts.h"
 #include "posttrain/rollout/rollout.h"
 #include "posttrain/trained_model.h"
 #include "train/recipe.h"
@@ -43,15 +44,7 @@ class Stage : public train::TrainingStage {
         options_(options),
         task_(eval::open_task(recipe.task)),
         template_(eval::find_prompt_template(recipe.prompt_template)) {
-    plan_.stage = "distill";
-    plan_.recipe_text = recipe.text;
-    plan_.recipe = recipe_to_json(recipe);
-    plan_.steps = recipe.schedule.steps;
-    plan_.checkpoint_every = recipe.checkpoint.every_steps;
-    plan_.checkpoints_kept = recipe.checkpoint.keep;
-    plan_.report_every = recipe.report_every_steps;
-    plan_.data = task_->name();
-    plan_.progress_line = false;
+    plan_ = task_plan("distill", recipe, task_->name());
   }
 
   const train::LoopPlan& plan() const override { return plan_; }

@@ -13,6 +13,7 @@
 #include "posttrain/grpo/report_charts.h"
 #include "posttrain/grpo/update.h"
 #include "posttrain/held_out.h"
+#include "posttrain/recipe_parts.h"
 #include "posttrain/trained_model.h"
 #include "train/recipe.h"
 #include "train/run_loop.h"
@@ -35,15 +36,7 @@ class Stage : public train::TrainingStage {
         task_(eval::open_task(recipe.task)),
         template_(eval::find_prompt_template(recipe.prompt_template)),
         rewards_(recipe.rewards) {
-    plan_.stage = "grpo";
-    plan_.recipe_text = recipe.text;
-    plan_.recipe = recipe_to_json(recipe);
-    plan_.steps = recipe.schedule.steps;
-    plan_.checkpoint_every = recipe.checkpoint.every_steps;
-    plan_.checkpoints_kept = recipe.checkpoint.keep;
-    plan_.report_every = recipe.report_every_steps;
-    plan_.data = task_->name();
-    plan_.progress_line = false;
+    plan_ = task_plan("grpo", recipe, task_->name());
   }
 
   const train::LoopPlan& plan() const override { return plan_; }

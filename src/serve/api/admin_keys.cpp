@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "ledger/ledger_json.h"
 #include "ledger/secrets.h"
 #include "serve/api/admin.h"
 #include "serve/api/fields.h"
@@ -16,8 +17,6 @@ using ledger::Store;
 namespace {
 
 constexpr int64_t kMostGraceSeconds = 366 * 24 * 3600;
-
-Json limit_json(const std::optional<int64_t>& limit) { return limit ? Json(*limit) : Json(nullptr); }
 
 ledger::Nanos read_money(const Fields& fields, const char* name) {
   fields.required(name);
@@ -138,37 +137,18 @@ void credit(const Call& call, const std::string& id, const Json& body) {
 }  // namespace
 
 Json key_json(const Ledger& ledger, const Key& key) {
-  const auto& s = key.settings;
   // What is in memory counts what is being sent; a key that is new to it has none of that.
   const ledger::Standing standing =
       ledger.standing(key.id).value_or(ledger::Standing{key.granted, key.topped_up, 0, {}, true});
-  return {{"id", key.id},
-          {"name", s.name},
-          {"prefix", key.prefix},
-          {"admin", key.admin},
-          {"revoked", key.revoked},
-          {"created_at", key.created / 1000},
-          {"last_used_at", key.last_used == 0 ? Json(nullptr) : Json(key.last_used / 1000)},
-          {"limits",
-           {{"concurrency", limit_json(s.limits.concurrency)},
-            {"tokens_per_minute", limit_json(s.limits.tokens_per_minute)},
-            {"daily_tokens", limit_json(s.limits.daily_tokens)},
-            {"monthly_spend",
-             s.limits.monthly_spend ? Json(ledger::money_text(*s.limits.monthly_spend)) : Json(nullptr)}}},
-          {"priority", s.priority},
-          {"models", s.models},
-          {"consent", s.consent},
-          {"postpaid", s.postpaid},
-          {"balance",
-           {{"currency", ledger.currency()},
-            {"total", ledger::money_text(standing.granted + standing.topped_up)},
-            {"granted", ledger::money_text(standing.granted)},
-            {"topped_up", ledger::money_text(standing.topped_up)}}},
-          {"today",
-           {{"requests", standing.today.requests},
-            {"tokens", standing.today.tokens},
-            {"cost", ledger::money_text(standing.today.cost)}}},
-          {"running", standing.running}};
+  Key now = key;
+  now.granted = standing.granted;
+  now.topped_up = standing.topped_up;
+  Json json = ledger::key_json(now, ledger.currency());
+  json["today"] = {{"requests", standing.today.requests},
+                   {"tokens", standing.today.tokens},
+                   {"cost", ledger::money_text(standing.today.cost)}};
+  json["running"] = standing.running;
+  return json;
 }
 
 void admin_get_keys(const Call& call, const std::vector<std::string>& path) {

@@ -1,6 +1,7 @@
 // /admin/usage, /admin/requests and /admin/feedback: what the database has of the past.
 #include <map>
 
+#include "ledger/ledger_json.h"
 #include "serve/api/admin.h"
 #include "serve/api/api_error.h"
 
@@ -28,27 +29,6 @@ UsageFilter read_filter(const std::string& query, bool hourly) {
   return filter;
 }
 
-Json numbers(const UsageRow& row) {
-  return {{"requests", row.requests},
-          {"failed", row.failed},
-          {"prompt_tokens", row.tokens.prompt},
-          {"cache_hit_tokens", row.tokens.cached},
-          {"cache_miss_tokens", row.tokens.prompt - row.tokens.cached},
-          {"completion_tokens", row.tokens.completion},
-          {"reasoning_tokens", row.tokens.reasoning},
-          {"cost", ledger::money_text(row.cost)}};
-}
-
-void add(UsageRow& total, const UsageRow& row) {
-  total.requests += row.requests;
-  total.failed += row.failed;
-  total.tokens.prompt += row.tokens.prompt;
-  total.tokens.cached += row.tokens.cached;
-  total.tokens.completion += row.tokens.completion;
-  total.tokens.reasoning += row.tokens.reasoning;
-  total.cost += row.cost;
-}
-
 Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 }  // namespace
@@ -70,13 +50,13 @@ void admin_usage(const Call& call) {
     Json rows = Json::array();
     UsageRow total;
     for (const UsageRow& row : store.usage(filter, kBy.at(by), kSplit.at(split))) {
-      Json json = numbers(row);
+      Json json = ledger::sums_json(row);
       json["start"] = timed ? Json(row.start / 1000) : Json(nullptr);
       json["key"] = text_or_null(row.key_id);
       json["key_name"] = text_or_null(ledger.name_of(row.key_id));
       json["model"] = text_or_null(row.model);
       rows.push_back(std::move(json));
-      add(total, row);
+      total += row;
     }
     return Json{{"by", by},
                 {"split", text_or_null(split)},
@@ -84,7 +64,7 @@ void admin_usage(const Call& call) {
                 {"to", filter.to / 1000},
                 {"currency", ledger.currency()},
                 {"rows", std::move(rows)},
-                {"total", numbers(total)}};
+                {"total", ledger::sums_json(total)}};
   });
 }
 
@@ -96,20 +76,11 @@ void admin_requests(const Call& call) {
   answer_from_store(call, 200, [&ledger = *call.service.ledger, filter, limit](Store& store) {
     Json requests = Json::array();
     for (const ledger::UsageRecord& record : store.records(filter, limit)) {
-      requests.push_back({{"id", record.request_id},
-                          {"at", record.ended / 1000},
-                          {"key", record.key_id},
-                          {"key_name", text_or_null(ledger.name_of(record.key_id))},
-                          {"model", record.model},
-                          {"endpoint", record.endpoint},
-                          {"status", record.status},
-                          {"prompt_tokens", record.tokens.prompt},
-                          {"cache_hit_tokens", record.tokens.cached},
-                          {"cache_miss_tokens", record.tokens.prompt - record.tokens.cached},
-                          {"completion_tokens", record.tokens.completion},
-                          {"reasoning_tokens", record.tokens.reasoning},
-                          {"cost", ledger::money_text(record.cost)},
-                          {"seconds", static_cast<double>(record.ended - record.started) / 1000}});
+      Json json = ledger::record_json(record);
+      json["at"] = record.ended / 1000;
+      json["key_name"] = text_or_null(ledger.name_of(record.key_id));
+      json["seconds"] = static_cast<double>(record.ended - record.started) / 1000;
+      requests.push_back(std::move(json));
     }
     return Json{{"currency", ledger.currency()}, {"requests", std::move(requests)}};
   });
