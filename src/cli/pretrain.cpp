@@ -1,13 +1,6 @@
 // hadal pretrain RECIPE.toml
-#include <cstdio>
-#include <filesystem>
-
-#include "base/memory.h"
-#include "base/thread_pool.h"
-#include "cli/command.h"
-#include "kernels/machine_limits.h"
+#include "cli/training_stage.h"
 #include "train/recipe.h"
-#include "train/trainer.h"
 
 namespace hadal::cli {
 namespace {
@@ -22,17 +15,12 @@ struct Options {
 };
 
 void run(const Options& options) {
-  base::keep_freed_memory();
   const train::Recipe recipe = train::load_recipe(options.recipe, options.set);
-  train::TrainerOptions trainer;
-  trainer.run =
-      options.run.empty() ? "runs/" + std::filesystem::path(options.recipe).stem().string() : options.run;
+  train::TrainerOptions trainer =
+      trainer_options(run_directory(options.run, options.recipe),
+                      options.threads > 0 ? options.threads : recipe.threads, options.quiet);
   trainer.resume = options.resume;
-  trainer.threads = base::thread_count(options.threads > 0 ? options.threads : recipe.threads);
-  trainer.peak_flops_per_s = 1e9 * kernels::measure_fma_peak(trainer.threads);
-  if (options.quiet) trainer.progress = train::ProgressLine::Mode::kQuiet;
-  const train::Outcome outcome = train::pretrain(recipe, trainer);
-  std::printf("%s %s\n", outcome == train::Outcome::kFinished ? "finished" : "stopped", trainer.run.c_str());
+  print_outcome(train::pretrain(recipe, trainer), trainer.run);
 }
 
 }  // namespace

@@ -2,15 +2,11 @@
 #include "posttrain/sft.h"
 
 #include <cstdio>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "base/memory.h"
-#include "base/thread_pool.h"
-#include "cli/command.h"
-#include "kernels/machine_limits.h"
+#include "cli/training_stage.h"
 
 namespace hadal::cli {
 namespace {
@@ -67,25 +63,19 @@ struct Options {
 };
 
 void run(const Options& options) {
-  base::keep_freed_memory();
   if (options.recipe.empty() && options.run.empty()) {
     throw_error(ErrorCode::kBadInput, "[sft] --out is missing: where the run shall be kept");
   }
   const posttrain::SftRecipe recipe =
       options.recipe.empty() ? posttrain::parse_sft_recipe("", "command line", options.overrides())
                              : posttrain::load_sft_recipe(options.recipe, options.overrides());
-  train::TrainerOptions trainer;
-  trainer.run =
-      options.run.empty() ? "runs/" + std::filesystem::path(options.recipe).stem().string() : options.run;
+  train::TrainerOptions trainer =
+      trainer_options(run_directory(options.run, options.recipe),
+                      options.threads > 0 ? options.threads : recipe.threads, options.quiet || options.json);
   trainer.resume = options.resume;
-  trainer.threads = base::thread_count(options.threads > 0 ? options.threads : recipe.threads);
-  trainer.peak_flops_per_s = 1e9 * kernels::measure_fma_peak(trainer.threads);
-  if (options.quiet || options.json) trainer.progress = train::ProgressLine::Mode::kQuiet;
-  const bool finished = posttrain::fine_tune(recipe, trainer) == train::Outcome::kFinished;
-  if (!options.json) {
-    std::printf("%s %s\n", finished ? "finished" : "stopped", trainer.run.c_str());
-    return;
-  }
+  const train::Outcome outcome = posttrain::fine_tune(recipe, trainer);
+  if (!options.json) return print_outcome(outcome, trainer.run);
+  const bool finished = outcome == train::Outcome::kFinished;
   base::Json json = {{"run", trainer.run}, {"finished", finished}};
   if (finished) json["summary"] = base::read_json_file(trainer.run + "/summary.json");
   std::puts(base::dump_json(json).c_str());

@@ -1,5 +1,5 @@
-// What the commands that train in a run directory from a recipe have in common: --recipe, --out, --resume,
-// --set, --threads, --quiet.
+// What the commands that train in a run directory have in common; of those that take nothing but a recipe
+// (--recipe, --out, --resume, --set, --threads, --quiet) all.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,6 @@
 // Chromium for the tests of the pages, and where their screenshots go.
 import { mkdirSync } from 'node:fs';
+import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 
 export const screenshots = process.env.HADAL_SCREENSHOTS ?? 'screenshots';
@@ -22,5 +23,20 @@ export function watch(page, allowed, complaints) {
   });
   page.on('request', (request) => {
     if (!allowed.some((begin) => request.url().startsWith(begin))) complaints.push(request.url());
+  });
+}
+
+// A server and a browser for all tests of a file, which gets them in `use`.
+export function openBoth(startServer, use) {
+  let server;
+  let browser;
+  before(async () => {
+    server = await startServer();
+    browser = await launchBrowser();
+    use(server, browser);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
   });
 }

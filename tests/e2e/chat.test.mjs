@@ -1,8 +1,8 @@
 // The chat page with a model that thinks and calls tools, and what the browser keeps.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launchBrowser, screenshots, watch } from './browser.mjs';
+import { afterEach, beforeEach, test } from 'node:test';
+import { openBoth, screenshots, watch } from './browser.mjs';
 import { startScripted, until, weatherTool } from './server.mjs';
 
 let server;
@@ -11,14 +11,7 @@ let context;
 let page;
 let complaints;
 
-before(async () => {
-  server = await startScripted();
-  browser = await launchBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+openBoth(startScripted, (...both) => ([server, browser] = both));
 
 beforeEach(() => open({}));
 afterEach(async () => {

@@ -1,7 +1,7 @@
 // The console in a real browser, and /metrics that it reads.
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, afterEach, test } from 'node:test';
-import { launchBrowser, screenshots, watch } from './browser.mjs';
+import { beforeEach, afterEach, test } from 'node:test';
+import { openBoth, screenshots, watch } from './browser.mjs';
 import { startServer, until } from './server.mjs';
 
 let server;
@@ -10,14 +10,7 @@ let context;
 let page;
 let complaints;
 
-before(async () => {
-  server = await startServer();
-  browser = await launchBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+openBoth(startServer, (...both) => ([server, browser] = both));
 
 beforeEach(() => {
   complaints = [];

@@ -1,7 +1,7 @@
 // The chat page in a real browser.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { launchBrowser, screenshots, watch } from './browser.mjs';
+import { afterEach, beforeEach, test } from 'node:test';
+import { openBoth, screenshots, watch } from './browser.mjs';
 import { startServer, until } from './server.mjs';
 
 let server;
@@ -10,14 +10,7 @@ let context;
 let page;
 let complaints;
 
-before(async () => {
-  server = await startServer();
-  browser = await launchBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+openBoth(startServer, (...both) => ([server, browser] = both));
 
 beforeEach(() => open({}));
 afterEach(async () => {
