@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <filesystem>
 
 #include "engine/kvcache/fingerprint.h"
@@ -181,6 +182,34 @@ TEST_F(PageStoreTest, ManyReadsAndWritesAtOnce) {
   }
   EXPECT_TRUE(test::eventually([&] { return store->status().pages == 60; }));
   EXPECT_EQ(store->status().bytes, 60 * (kSmall + 640));
+}
+
+TEST_F(PageStoreTest, PagesAndFoldersThatSomebodyRemovesMeanwhileAreNoTroubleOfTheDirectory) {
+  std::vector<TestPage> pages;
+  for (int i = 0; i < 8; ++i) pages.push_back(test_page(i, 1000));
+  const auto store = open(options(), 1000);
+  std::atomic<bool> stop = false;
+  std::thread clearing([&] {
+    while (!stop) {
+      for (const TestPage& page : pages) {
+        const std::string folder = page_folder(options().directory, page.key);
+        ::unlink(path(page).c_str());
+        ::rmdir(folder.c_str());
+        ::rmdir(folder.substr(0, folder.size() - 3).c_str());
+      }
+    }
+  });
+  for (int round = 0; round < 100; ++round) {
+    std::deque<test::Answer> written(pages.size());
+    for (size_t i = 0; i < pages.size(); ++i)
+      store->write(pages[i].key, pages[i].parent, pages[i].tokens, pages[i].payload, written[i].callback());
+    for (auto& answer : written) EXPECT_TRUE(answer.came(30));
+    EXPECT_TRUE(store->status().available) << store->status().trouble;
+  }
+  stop = true;
+  clearing.join();
+  EXPECT_EQ(store->status().trouble, "");
+  EXPECT_TRUE(write_page(*store, pages[0]));
 }
 
 TEST_F(PageStoreTest, NothingIsWrittenTwice) {

@@ -191,17 +191,27 @@ int write_temporary(Descriptor& file, const PageHeader& header, const IoHook& ho
   return go_on(hook) ? 0 : -1;
 }
 
-// A new file beside `path`; makes the folder when it is missing, again when a sweep takes it away meanwhile.
+// A new file beside `path`; makes the folder when it is missing, again when somebody who clears the directory
+// takes it, or the one above it, away meanwhile.
 int create_temporary(const std::string& directory, const PageKey& key, const std::string& temporary) {
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  constexpr int kAttempts = 8;
   for (int attempt = 0;; ++attempt) {
     const int fd = ::open(temporary.c_str(), kFlags, 0600);
-    if (fd >= 0 || errno != ENOENT || attempt == 3) return fd;
-    if (const int error = make_page_folder(directory, key)) {
+    if (fd >= 0 || errno != ENOENT || attempt == kAttempts) return fd;
+    if (const int error = make_page_folder(directory, key); error != 0 && error != ENOENT) {
       errno = error;
       return -1;
     }
   }
+}
+
+// ENOENT below a directory that is there: what somebody removed at this moment, not the directory's trouble.
+PageIo write_error(int error, const char* action, const std::string& path, const std::string& directory) {
+  PageIo io = system_error(error, action, path);
+  struct stat info {};
+  if (error == ENOENT && ::stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) io.local = true;
+  return io;
 }
 
 }  // namespace
@@ -246,16 +256,16 @@ PageIo write_page_file(const std::string& directory, const PageHeader& header, P
   }
   const std::string temporary = temporary_name(path);
   Descriptor file(create_temporary(directory, header.key, temporary));
-  if (file.get() < 0) return system_error(errno, "create", temporary);
+  if (file.get() < 0) return write_error(errno, "create", temporary, directory);
   int error = write_temporary(file, header, hook, give);
   if (error == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) error = errno;
   if (error != 0) {
     ::unlink(temporary.c_str());
-    return error < 0 ? abandoned() : system_error(error, "write", path);
+    return error < 0 ? abandoned() : write_error(error, "write", path, directory);
   }
   const std::string folder = page_folder(directory, header.key);
   error = sync_folder(folder);
-  if (error != 0) return system_error(error, "sync", folder);
+  if (error != 0) return write_error(error, "sync", folder, directory);
   PageIo io;
   io.bytes = file_bytes;
   io.replaced = replaced;

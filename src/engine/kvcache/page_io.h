@@ -45,7 +45,8 @@ PageIo read_page_file(const std::string& directory, const PageHeader& expected, 
 // What a write does with a file of the right size that has the page's name already.
 enum class Present { kKeep, kReplace };
 
-// Writes a page unless it is there; asks for the payload piece by piece, in order. No partial file stays.
+// Writes a page unless it is there; others may remove files and empty folders at any time. Asks for the
+// payload piece by piece, in order. No partial file stays.
 PageIo write_page_file(const std::string& directory, const PageHeader& header, Present present,
                        const IoHook& hook,
                        const std::function<bool(size_t offset, std::span<std::byte>)>& give);

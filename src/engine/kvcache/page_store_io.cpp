@@ -144,10 +144,12 @@ void PageStore::Impl::count_read(const PageIo& io, const PageKey& key) {
 void PageStore::Impl::count_write(const PageIo& io, const PageKey& key) {
   if (io.result == PageIo::Result::kError) {
     ++counts.write_errors;
-    if (io.error == ENOENT)
-      directory_gone();
-    else if (!io.local)
-      health.writes_fail(io.trouble);
+    if (!io.local) {
+      if (io.error == ENOENT)
+        directory_gone();
+      else
+        health.writes_fail(io.trouble);
+    }
     keeper_wake.notify_one();
   } else if (io.result == PageIo::Result::kOk && !io.existed) {
     unreadable.erase(key);
