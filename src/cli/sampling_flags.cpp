@@ -46,7 +46,9 @@ void add_engine_options(CLI::App& command, engine::EngineOptions& options) {
   add_kv_type_option(command, options.kv_type);
   add_bytes_option(command, "--kv-memory", options.kv_memory_bytes,
                    "memory of the KV cache, such as 4G; 0: a quarter of what is free");
-  command.add_option("--context", options.context_tokens, "context in tokens; 0: the model's, at most 8192")
+  command
+      .add_option("--context", options.context_tokens,
+                  "context in tokens; 0: the model's, at most 8192; more than it was trained for is allowed")
       ->capture_default_str();
 }
 

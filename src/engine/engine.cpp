@@ -23,12 +23,18 @@ namespace hadal::engine {
 namespace {
 
 constexpr int64_t kDefaultContextTokens = 8192;
+constexpr int64_t kMostContextTokens = 1 << 20;  // of a model that was trained for fewer
 
 int64_t choose_context(int64_t asked, const model::ModelConfig& config) {
   if (asked == 0) return std::min(config.max_position_embeddings, kDefaultContextTokens);
-  if (asked < 2 || asked > config.max_position_embeddings) {
-    throw_error(ErrorCode::kBadInput, "[engine] context of {} tokens: this model takes 2 to {}", asked,
-                config.max_position_embeddings);
+  const int64_t trained = config.max_position_embeddings;
+  const int64_t most = std::max(trained, kMostContextTokens);
+  if (asked < 2 || asked > most)
+    throw_error(ErrorCode::kBadInput, "[engine] context of {} tokens: it can be 2 to {}", asked, most);
+  if (asked > trained) {
+    spdlog::warn(
+        "[engine] context of {} tokens: the model was trained for {}; what it says further on may lack sense",
+        asked, trained);
   }
   return asked;
 }

@@ -237,6 +237,26 @@ TEST_F(EngineTest, TheContextEndsTheAnswer) {
   EXPECT_EQ(c.tokens.size(), 1u);
 }
 
+TEST_F(EngineTest, AContextBeyondTheTrainedOneIsServedWhereItIsAskedFor) {
+  TinyModel model;
+  std::string config = base::read_file(model.path("config.json"));
+  const std::string key = "\"max_position_embeddings\": 163840";
+  ASSERT_NE(config.find(key), std::string::npos);
+  config.replace(config.find(key), key.size(), "\"max_position_embeddings\": 64");
+  base::write_file_atomic(model.path("config.json"), config);
+  EXPECT_EQ(Engine::open(model.directory(), {})->info().context_tokens, 64);
+  EngineOptions options;
+  options.context_tokens = 256;
+  const auto engine = Engine::open(model.directory(), options);
+  EXPECT_EQ(engine->info().context_tokens, 256);
+  Collector c;
+  engine->submit(request(1, 150, 20, 0), c.handler());
+  const Event& last = c.wait();
+  EXPECT_EQ(last.error, "");
+  EXPECT_EQ(last.usage.prompt_tokens, 150);
+  EXPECT_FALSE(c.tokens.empty());
+}
+
 TEST_F(EngineTest, AFailureInOneRequestIsItsOwn) {
   // The embedding of token 300 is NaN: prompts with it fail, the others never notice.
   TinyModel model;
@@ -311,9 +331,9 @@ TEST(EngineOpen, NamesWhatIsWrong) {
   test::spill(model.path("empty.gguf"), "");
   EXPECT_NE(message(model.path("empty.gguf")).find("[gguf] "), std::string::npos);
   EngineOptions options;
-  options.context_tokens = 1 << 20;
+  options.context_tokens = (1 << 20) + 1;
   EXPECT_EQ(message(model.directory(), options),
-            "[engine] context of 1048576 tokens: this model takes 2 to 163840");
+            "[engine] context of 1048577 tokens: it can be 2 to 1048576");
   EXPECT_EQ(message(model.directory() + "/"), "opened");
   base::write_file_atomic(model.path("generation_config.json"), "{\"eos_token_id\": 320}");
   EXPECT_NE(message(model.directory()).find("generation_config.json: eos_token_id: 320"), std::string::npos);
