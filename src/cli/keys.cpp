@@ -29,6 +29,7 @@ struct KeysFlags {
   std::vector<std::string> models;
   double grace_seconds = 0;
   std::string amount;
+  std::string once;  // empty: not given
   bool granted = false;
 };
 
@@ -102,8 +103,7 @@ void run_create(const KeysFlags& flags) {
   apply(flags, key);
   const auto credit = flags.credit.empty() ? 0 : ledger::parse_money(flags.credit, "--credit");
   const std::string secret = ledger::renew_secret(key, 0);
-  store->add_key(key);
-  if (credit != 0) store->credit(key.id, credit, false);
+  store->add_key(key, credit);
   print_secret(flags, *store->find_key(key.id), secret, currency_of(*store));
 }
 
@@ -165,10 +165,12 @@ void run_set(const KeysFlags& flags) {
 void run_credit(const KeysFlags& flags) {
   const auto store = open_store(flags.database);
   const Key key = store->require_key(flags.key);
-  store->credit(key.id, ledger::parse_money(flags.amount, "amount"), flags.granted);
+  const auto amount = ledger::parse_money(flags.amount, "amount");
+  const auto credit = store->credit(key.id, amount, flags.granted, flags.once);
   print_key(flags, *store, key.id,
-            fmt::format("its balance is {} {}", ledger::money_text(store->find_key(key.id)->balance()),
-                        currency_of(*store)));
+            fmt::format("{}its balance is {} {}",
+                        credit == ledger::Store::Credit::kKnown ? "it had this credit already; " : "",
+                        ledger::money_text(store->find_key(key.id)->balance()), currency_of(*store)));
 }
 
 void add_settings(CLI::App& command, KeysFlags& flags) {
@@ -237,10 +239,14 @@ void add_keys(CLI::App& app) {
   add_settings(*set, *flags);
   CLI::App* credit = add_keys_command(*keys, flags, "credit", "Add to a key's balance, or take away",
                                       "  hadal keys credit alice 10.00 --keys keys.db\n"
+                                      "  hadal keys credit alice 10.00 --keys keys.db --idempotency-key "
+                                      "invoice-2026-118\n"
                                       "  hadal keys credit alice --keys keys.db -- -2.50",
                                       run_credit, true);
   credit->add_option("amount", flags->amount, "such as 10.00; below zero takes away")->required();
   credit->add_flag("--granted", flags->granted, "a gift: it is spent before what was paid for");
+  credit->add_option("--idempotency-key", flags->once,
+                     "any name of this credit: run again with it, nothing more is added");
 }
 
 }  // namespace hadal::cli

@@ -82,10 +82,13 @@ void run_serve(ServeOptions options) {
   // The ledger before all: it starts a process, and is there until the last byte has left.
   const auto ledger = open_ledger(options.ledger);
   serve::http::Server server(http);
+  // Between the two: it holds exchanges of what the engines end.
+  const auto large_answers = std::make_shared<serve::api::LargeAnswers>();
   const auto engines = open_engines(specs);
   serve::api::Service service = make_service(options, specs, engines);
   service.transport = [&server] { return server.counters(); };
   service.ledger = ledger.get();
+  service.large_answers = large_answers;
   if (ledger) server.on_reload("keys and prices", [&ledger] { ledger->reload(); });
   server.listen();
   std::string names;

@@ -93,6 +93,7 @@ enum class Finish { kStop, kLength, kCancelled, kDeadline, kError };
 struct Usage {
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;      // of these, not computed: they were in the KV cache
+  int64_t prefilled_tokens = 0;   // of these, through the model so far (cached ones before them included)
   int64_t completion_tokens = 0;  // as Event::tokens: an end token counts
   int64_t reasoning_tokens = 0;   // of these
   double prefill_seconds = 0;     // from the first work on it to its first logits, by the clock

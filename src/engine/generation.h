@@ -2,6 +2,7 @@
 // nothing of pages and batches: the scheduler brings it logits. Used by the engine's thread.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -47,6 +48,11 @@ class Generation {
   }
   void begin(double now, int64_t cached_tokens);  // the first work on it
   void add_cached_tokens(int64_t tokens) { usage_.cached_tokens += tokens; }
+  // A step has brought it so far; what a pre-emption makes it do again counts once.
+  void reached(int64_t position) {
+    usage_.prefilled_tokens =
+        std::max(usage_.prefilled_tokens, std::min(position, usage_.prompt_tokens));
+  }
 
   // The next token from logits [vocab_size]. Touches nothing that another Generation has: several may choose
   // at once on different threads. Throws what Sampler::sample and

@@ -9,6 +9,13 @@ namespace hadal::ledger {
 namespace {
 
 constexpr size_t kMostSecretBytes = 256;
+constexpr double kReservedRetrySeconds = 1;  // what runs may end at any time
+
+void add(Claim& sum, const Claim& more) {
+  sum.tokens += more.tokens;
+  sum.cost += more.cost;
+  sum.unseen += more.unseen;
+}
 
 bool has_model(const KeySettings& settings, std::string_view model) {
   return std::ranges::find(settings.models, model) != settings.models.end();
@@ -67,80 +74,89 @@ std::optional<Caller> Accounts::authenticate(std::string_view secret, int64_t no
   return Caller{key.id, key.settings.name, key.admin, key.settings.consent, key.settings.priority};
 }
 
-DayTotal Accounts::today(const Account& account, int64_t now) const {
-  DayTotal total;
-  if (const auto found = account.days.find(now / kDayMs); found != account.days.end()) total = found->second;
-  total.tokens += account.unsettled_tokens;
-  total.cost += account.unsettled_cost;
-  return total;
-}
-
-Nanos Accounts::month_cost(const Account& account, int64_t now) {
-  const int64_t first = first_day_of_month(now / kDayMs);
-  Nanos cost = account.unsettled_cost;
-  for (const auto& [day, total] : account.days) cost += day >= first ? total.cost : 0;
-  return cost;
-}
-
-void Accounts::count_minute(Account& account, int64_t tokens, int64_t now) {
+void Accounts::Minute::count(int64_t tokens, int64_t now) {
   const int64_t second = now / 1000;
-  Second& bucket = account.minute[static_cast<size_t>(second % 60)];
+  Second& bucket = seconds_[static_cast<size_t>(second % 60)];
   if (bucket.second != second) bucket = {second, 0};
   bucket.tokens += tokens;
 }
 
-// Seconds until `tokens` more fit the limit of a minute; 0: now.
-double Accounts::wait_for_minute(const Account& account, int64_t tokens, int64_t limit, int64_t now) {
+double Accounts::Minute::wait_for(int64_t tokens, int64_t limit, int64_t now) const {
   const int64_t second = now / 1000;
   int64_t used = 0;
-  for (const Second& bucket : account.minute) used += bucket.second > second - 60 ? bucket.tokens : 0;
+  for (const Second& bucket : seconds_) used += bucket.second > second - 60 ? bucket.tokens : 0;
   if (used + tokens <= limit) return 0;
   for (int64_t wait = 1; wait < 60; ++wait) {  // what is 60 s old by then no longer counts
     const int64_t leaving = second - 60 + wait;
-    const Second& bucket = account.minute[static_cast<size_t>(leaving % 60)];
+    const Second& bucket = seconds_[static_cast<size_t>(leaving % 60)];
     if (bucket.second == leaving) used -= bucket.tokens;
     if (used + tokens <= limit) return static_cast<double>(wait);
   }
   return 60;
 }
 
-Decision Accounts::judge(const Account& account, std::string_view asked_model, std::string_view served_model,
-                         int64_t prompt_tokens, bool costs, int64_t now) const {
+// As the database has it.
+DayTotal Accounts::today(const Account& account, int64_t now) {
+  const auto found = account.days.find(now / kDayMs);
+  return found != account.days.end() ? found->second : DayTotal{};
+}
+
+Decision Accounts::judge_money(const Account& account, bool costs, int64_t now) {
+  if (!costs) return {};
   const KeySettings& settings = account.key.settings;
-  const Limits& limits = settings.limits;
-  if (account.key.revoked) return {Verdict::kUnknownKey};
-  if (!settings.models.empty() && !has_model(settings, asked_model) && !has_model(settings, served_model)) {
-    return {Verdict::kModel};
+  if (!settings.postpaid) {
+    const Nanos balance = account.key.balance();
+    if (balance - account.sent.cost <= 0) return {Verdict::kBalance};
+    if (balance - account.claimed.cost <= 0) return {Verdict::kBalance, 0, kReservedRetrySeconds, true};
   }
-  if (costs && !settings.postpaid && account.key.balance() - account.unsettled_cost <= 0)
-    return {Verdict::kBalance};
-  if (limits.monthly_spend && costs && month_cost(account, now) >= *limits.monthly_spend) {
-    return {Verdict::kMonthlySpend, *limits.monthly_spend, seconds_to_next_month(now)};
-  }
-  if (limits.daily_tokens && today(account, now).tokens + prompt_tokens > *limits.daily_tokens) {
-    return {Verdict::kDailyTokens, *limits.daily_tokens, seconds_to_next_day(now)};
-  }
-  if (limits.concurrency && account.running >= *limits.concurrency) {
-    return {Verdict::kConcurrency, *limits.concurrency, 1};
+  if (!settings.limits.monthly_spend) return {};
+  const Nanos limit = *settings.limits.monthly_spend;
+  const int64_t first = first_day_of_month(now / kDayMs);
+  Nanos spent = 0;
+  for (const auto& [day, total] : account.days) spent += day >= first ? total.cost : 0;
+  if (spent + account.sent.cost >= limit) return {Verdict::kMonthlySpend, limit, seconds_to_next_month(now)};
+  if (spent + account.claimed.cost >= limit)
+    return {Verdict::kMonthlySpend, limit, kReservedRetrySeconds, true};
+  return {};
+}
+
+Decision Accounts::judge_tokens(const Account& account, int64_t prompt_tokens, int64_t now) {
+  const Limits& limits = account.key.settings.limits;
+  if (limits.daily_tokens) {
+    const int64_t limit = *limits.daily_tokens;
+    const int64_t used = today(account, now).tokens + prompt_tokens;
+    if (used + account.sent.tokens > limit) return {Verdict::kDailyTokens, limit, seconds_to_next_day(now)};
+    if (used + account.claimed.tokens > limit)
+      return {Verdict::kDailyTokens, limit, kReservedRetrySeconds, true};
   }
   if (limits.tokens_per_minute) {
-    const double wait = wait_for_minute(account, prompt_tokens, *limits.tokens_per_minute, now);
-    if (wait > 0) return {Verdict::kTokensPerMinute, *limits.tokens_per_minute, wait};
+    const int64_t limit = *limits.tokens_per_minute;
+    const double wait = account.minute.wait_for(prompt_tokens, limit, now);
+    if (wait > 0) return {Verdict::kTokensPerMinute, limit, wait};
+    if (account.minute.wait_for(prompt_tokens + account.claimed.unseen, limit, now) > 0)
+      return {Verdict::kTokensPerMinute, limit, kReservedRetrySeconds, true};
   }
   return {};
 }
 
-Decision Accounts::admit(const std::string& key_id, std::string_view asked_model,
-                         std::string_view served_model, int64_t prompt_tokens, bool costs, int64_t now) {
+Decision Accounts::enter(const std::string& key_id, Purpose purpose, bool costs, int64_t now) {
+  constexpr int64_t kLeastPrompt = 1;
   const std::lock_guard lock(mutex_);
   const auto found = accounts_.find(key_id);
-  if (found == accounts_.end()) return {Verdict::kUnknownKey};
+  if (found == accounts_.end() || found->second.key.revoked) return {Verdict::kUnknownKey};
   Account& account = found->second;
-  const Decision decision = judge(account, asked_model, served_model, prompt_tokens, costs, now);
-  if (decision.verdict == Verdict::kAdmitted) {
-    ++account.running;
-    count_minute(account, prompt_tokens, now);
+  const Limits& limits = account.key.settings.limits;
+  Decision decision = judge_money(account, costs, now);
+  if (decision.verdict != Verdict::kAdmitted) return decision;
+  if (limits.concurrency && account.running >= *limits.concurrency)
+    return {Verdict::kConcurrency, *limits.concurrency, 1};
+  if (purpose == Purpose::kGenerate) {
+    decision = judge_tokens(account, kLeastPrompt, now);
+  } else if (limits.tokens_per_minute) {
+    const double wait = account.tokenized.wait_for(kLeastPrompt, *limits.tokens_per_minute, now);
+    if (wait > 0) decision = {Verdict::kTokensPerMinute, *limits.tokens_per_minute, wait};
   }
+  if (decision.verdict == Verdict::kAdmitted) ++account.running;
   return decision;
 }
 
@@ -149,24 +165,55 @@ void Accounts::leave(const std::string& key_id) {
   if (const auto found = accounts_.find(key_id); found != accounts_.end()) --found->second.running;
 }
 
-void Accounts::add_unsettled(const std::string& key_id, int64_t tokens, Nanos cost, int64_t fresh_tokens,
-                             int64_t now) {
+Decision Accounts::allow(const std::string& key_id, std::string_view asked_model,
+                         std::string_view served_model, bool costs, int64_t now) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = accounts_.find(key_id);
+  if (found == accounts_.end() || found->second.key.revoked) return {Verdict::kUnknownKey};
+  const KeySettings& settings = found->second.key.settings;
+  if (!settings.models.empty() && !has_model(settings, asked_model) && !has_model(settings, served_model))
+    return {Verdict::kModel};
+  return judge_money(found->second, costs, now);
+}
+
+Decision Accounts::claim(const std::string& key_id, int64_t prompt_tokens, const Claim& most, int64_t now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = accounts_.find(key_id);
+  if (found == accounts_.end()) return {Verdict::kUnknownKey};
+  Account& account = found->second;
+  Decision decision = judge_money(account, most.cost > 0, now);
+  if (decision.verdict == Verdict::kAdmitted) decision = judge_tokens(account, prompt_tokens, now);
+  if (decision.verdict == Verdict::kAdmitted) {
+    add(account.claimed, most);
+    account.minute.count(prompt_tokens, now);
+  }
+  return decision;
+}
+
+void Accounts::count_tokenized(const std::string& key_id, int64_t tokens, int64_t now) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = accounts_.find(key_id); found != accounts_.end())
+    found->second.tokenized.count(tokens, now);
+}
+
+void Accounts::change(const std::string& key_id, const Claim& sent, const Claim& claimed,
+                      int64_t fresh_tokens, int64_t now) {
   const std::lock_guard lock(mutex_);
   const auto found = accounts_.find(key_id);
   if (found == accounts_.end()) return;
   Account& account = found->second;
-  account.unsettled_tokens += tokens;
-  account.unsettled_cost += cost;
-  count_minute(account, fresh_tokens, now);
+  add(account.sent, sent);
+  add(account.claimed, claimed);
+  account.minute.count(fresh_tokens, now);
 }
 
-void Accounts::settled(const UsageRecord& record, int64_t unsettled_tokens, Nanos unsettled_cost) {
+void Accounts::settled(const UsageRecord& record) {
   const std::lock_guard lock(mutex_);
   const auto found = accounts_.find(record.key_id);
   if (found == accounts_.end()) return;
   Account& account = found->second;
-  account.unsettled_tokens -= unsettled_tokens;
-  account.unsettled_cost -= unsettled_cost;
+  const int64_t tokens = record.tokens.prompt + record.tokens.completion;
+  for (Claim* held : {&account.sent, &account.claimed}) add(*held, {-tokens, -record.cost, 0});
   // As the database did it (store_usage.cpp).
   Key& key = account.key;
   const Nanos from_granted = std::clamp<Nanos>(record.cost, 0, std::max<Nanos>(key.granted, 0));
@@ -175,7 +222,7 @@ void Accounts::settled(const UsageRecord& record, int64_t unsettled_tokens, Nano
   key.last_used = std::max(key.last_used, record.ended);
   DayTotal& day = account.days[record.ended / kDayMs];
   ++day.requests;
-  day.tokens += record.tokens.prompt + record.tokens.completion;
+  day.tokens += tokens;
   day.cost += record.cost;
 }
 
@@ -185,12 +232,14 @@ std::optional<Standing> Accounts::standing(const std::string& key_id, int64_t no
   if (found == accounts_.end()) return {};
   const Account& account = found->second;
   Standing standing;
-  const Nanos owed = account.unsettled_cost;
+  const Nanos owed = account.sent.cost;
   const Nanos from_granted = std::clamp<Nanos>(owed, 0, std::max<Nanos>(account.key.granted, 0));
   standing.granted = account.key.granted - from_granted;
   standing.topped_up = account.key.topped_up - (owed - from_granted);
   standing.running = account.running;
   standing.today = today(account, now);
+  standing.today.tokens += account.sent.tokens;
+  standing.today.cost += account.sent.cost;
   standing.can_spend = account.key.settings.postpaid || standing.granted + standing.topped_up > 0;
   return standing;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -40,9 +41,22 @@ struct Decision {
   Verdict verdict = Verdict::kAdmitted;
   int64_t limit = 0;         // that was reached
   double retry_seconds = 0;  // until it is worth asking again
+  bool reserved = false;     // by what runs, which may come to less
 };
 
-// Balance and use, with what running requests have sent so far.
+enum class Purpose {
+  kGenerate,
+  kTokenize,  // text is only counted
+};
+
+// What a running request has had, or the most that it may come to.
+struct Claim {
+  int64_t tokens = 0;  // prompt and completion
+  Nanos cost = 0;
+  int64_t unseen = 0;  // of the completion, not in the minute yet
+};
+
+// Balance and use, with what running requests have been sent so far.
 struct Standing {
   Nanos granted = 0;
   Nanos topped_up = 0;
@@ -51,53 +65,89 @@ struct Standing {
   bool can_spend = true;  // a request that costs something would be admitted, as far as the balance goes
 };
 
+// Limits are looked at in three steps, each when its question can be answered: enter() before anything is made
+// of a request, allow() once its model is known, claim() once its prompt has been counted. A claim is the most
+// that the request may come to; it is held from then on and shrinks to what the request was. Who asks has to
+// find room for its prompt beside what is used and claimed, and some money beside what is spent and claimed:
+// so a limit is passed by one request's answer at the most, however many begin at once.
 class Accounts {
  public:
-  // Every key, and the days' totals from the month's first day on, as the database has them now. What was
-  // sent and is not settled stays on top.
+  // Every key, and the days' totals from the month's first day on, as the database has them now. What runs or
+  // is not settled stays on top.
   void load(std::vector<Key> keys, const std::vector<DayTotal>& totals, int64_t now);
 
   // The key with that secret, if it is valid now. Takes as long whatever part of it is wrong.
   std::optional<Caller> authenticate(std::string_view secret, int64_t now) const;
 
-  // Takes a place among the key's requests, until leave(). The prompt counts for the minute at once.
-  Decision admit(const std::string& key_id, std::string_view asked_model, std::string_view served_model,
-                 int64_t prompt_tokens, bool costs, int64_t now);
+  // Takes a place among the key's requests, until leave(). `costs`: whatever it asks for will cost something.
+  Decision enter(const std::string& key_id, Purpose purpose, bool costs, int64_t now);
   void leave(const std::string& key_id);
+  Decision allow(const std::string& key_id, std::string_view asked_model, std::string_view served_model,
+                 bool costs, int64_t now) const;
+  // The prompt counts for the minute at once.
+  Decision claim(const std::string& key_id, int64_t prompt_tokens, const Claim& most, int64_t now);
+  // Tokens that were counted for a caller, not generated from: they have a minute of their own, as large as
+  // the other, so that counting a prompt takes nothing from asking with it.
+  void count_tokenized(const std::string& key_id, int64_t tokens, int64_t now);
 
-  // A running request has sent more. `fresh_tokens` count for the minute.
-  void add_unsettled(const std::string& key_id, int64_t tokens, Nanos cost, int64_t fresh_tokens,
-                     int64_t now);
-  // A record is in the database; what of it was counted as unsettled is no longer.
-  void settled(const UsageRecord& record, int64_t unsettled_tokens, Nanos unsettled_cost);
+  // Of one running request: what it was sent, and what it claims; both are differences. `fresh_tokens` count
+  // for the minute.
+  void change(const std::string& key_id, const Claim& sent, const Claim& claimed, int64_t fresh_tokens,
+              int64_t now);
+  // A record is in the database; all of it was sent and claimed.
+  void settled(const UsageRecord& record);
 
   std::optional<Standing> standing(const std::string& key_id, int64_t now) const;
   std::string name_of(const std::string& key_id) const;  // empty: unknown
 
  private:
-  struct Second {
-    int64_t second = 0;  // since 1970
-    int64_t tokens = 0;
+  // The tokens of the last 60 seconds.
+  class Minute {
+   public:
+    void count(int64_t tokens, int64_t now);
+    double wait_for(int64_t tokens, int64_t limit, int64_t now) const;  // seconds until they fit; 0: now
+
+   private:
+    struct Second {
+      int64_t second = 0;  // since 1970
+      int64_t tokens = 0;
+    };
+    std::array<Second, 60> seconds_;
   };
   struct Account {
     Key key;
     std::unordered_map<int64_t, DayTotal> days;  // of this month
     int64_t running = 0;
-    int64_t unsettled_tokens = 0;
-    Nanos unsettled_cost = 0;
-    std::array<Second, 60> minute;
+    Claim sent;     // and not settled
+    Claim claimed;  // that too, and what may come
+    Minute minute, tokenized;
   };
 
-  DayTotal today(const Account& account, int64_t now) const;
-  static Nanos month_cost(const Account& account, int64_t now);
-  static void count_minute(Account& account, int64_t tokens, int64_t now);
-  static double wait_for_minute(const Account& account, int64_t tokens, int64_t limit, int64_t now);
-  Decision judge(const Account& account, std::string_view asked_model, std::string_view served_model,
-                 int64_t prompt_tokens, bool costs, int64_t now) const;
+  static DayTotal today(const Account& account, int64_t now);
+  static Decision judge_money(const Account& account, bool costs, int64_t now);
+  static Decision judge_tokens(const Account& account, int64_t prompt_tokens, int64_t now);
 
   mutable std::mutex mutex_;                                // guards what follows
   std::unordered_map<std::string, Account> accounts_;       // by key id
   std::unordered_map<std::string, std::string> by_prefix_;  // key ids, of secrets before a rotation too
+};
+
+// One of the places that enter() took; it is free again with leave(), or when the last reference goes.
+class Place {
+ public:
+  // `accounts` must outlive it.
+  Place(Accounts& accounts, std::string key_id) : accounts_(accounts), key_id_(std::move(key_id)) {}
+  ~Place() { leave(); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  void leave() {
+    if (!left_.exchange(true)) accounts_.leave(key_id_);
+  }
+
+ private:
+  Accounts& accounts_;
+  const std::string key_id_;
+  std::atomic<bool> left_{false};
 };
 
 }  // namespace hadal::ledger

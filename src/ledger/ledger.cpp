@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -53,9 +54,15 @@ std::string directory_of(const LedgerOptions& options) {
 struct Ended {
   UsageRecord record;
   size_t slot = 0;
-  int64_t unsettled_tokens = 0;
-  Nanos unsettled_cost = 0;
 };
+
+int64_t count(const Tokens& tokens) { return tokens.prompt + tokens.completion; }
+
+bool costs_something(const Price& price) { return price.hit > 0 || price.miss > 0 || price.output > 0; }
+
+Claim difference(const Claim& a, const Claim& b) {
+  return {a.tokens - b.tokens, a.cost - b.cost, a.unseen - b.unseen};
+}
 
 }  // namespace
 
@@ -156,7 +163,7 @@ struct Ledger::Impl {
         return;
       }
       for (const Ended& one : batch) {
-        accounts.settled(one.record, one.unsettled_tokens, one.unsettled_cost);
+        accounts.settled(one.record);
         if (witness) witness->forget(one.slot);
         journal->end(one.slot);
       }
@@ -209,6 +216,24 @@ struct Ledger::Impl {
     if (ended.empty()) failing = false;
   }
 
+  // ---- Prices, any thread
+
+  Price price_of(std::string_view asked, std::string_view served, int64_t now) const {
+    const std::lock_guard lock(mutex);
+    const ModelPrice* row = prices ? prices->find(asked, served) : nullptr;
+    return row != nullptr ? price_at(*row, now / 1000) : Price{};
+  }
+
+  // Whatever a request to a server of these models asks for, by whatever name.
+  bool everything_costs(std::span<const std::string> models, int64_t now) const {
+    const std::lock_guard lock(mutex);
+    return prices && std::ranges::all_of(prices->models, [&](const ModelPrice& row) {
+             return costs_something(price_at(row, now / 1000));
+           }) && std::ranges::all_of(models, [&](const std::string& model) {
+             return prices->find(model, model) != nullptr;
+           });
+  }
+
   void hand_over(Ended one) {
     const std::lock_guard lock(mutex);
     ended.push_back(std::move(one));
@@ -240,21 +265,30 @@ struct Ledger::Impl {
 
 class Ledger::RealMeter final : public Meter {
  public:
-  RealMeter(Impl& impl, OpenRequest request, size_t slot)
-      : impl_(impl), request_(std::move(request)), slot_(slot) {}
+  RealMeter(Impl& impl, OpenRequest request, size_t slot, std::shared_ptr<Place> place, const Tokens& most,
+            const Claim& claim)
+      : impl_(impl),
+        request_(std::move(request)),
+        slot_(slot),
+        place_(std::move(place)),
+        most_(most),
+        claim_(claim) {}
 
   ~RealMeter() override {
-    leave();
-    const Tokens sent = impl_.journal->sent_so_far(slot_);
-    // Complete, but not all of it could be sent: the client has left.
-    const bool cut =
-        finished_ && sent.completion != total_.completion && std::string_view(status_) != "failed";
-    impl_.hand_over(
-        {{request_.request_id, request_.key_id, request_.model, request_.endpoint,
-          cut ? "cancelled" : status_, request_.started, unix_ms(), sent, cost_of(request_.price, sent)},
-         slot_,
-         unsettled_tokens_,
-         unsettled_cost_});
+    place_->leave();
+    Tokens charged = impl_.journal->sent_so_far(slot_);
+    // Made, but not all of it could be sent: the client has left.
+    const bool cut = count(total_) > count(charged);
+    if (cut) {  // from here on a kill settles the same
+      charged = total_;
+      impl_.journal->sending(slot_, charged, kUnknownBytes, 0);
+      impl_.journal->sent(slot_);
+    }
+    most_ = charged;
+    tell_accounts(charged);
+    impl_.hand_over({{request_.request_id, request_.key_id, request_.model, request_.endpoint,
+                      cut ? "cancelled" : status_, request_.started, unix_ms(), charged, sent_.cost},
+                     slot_});
   }
 
   const std::string& request_id() const override { return request_.request_id; }
@@ -264,41 +298,52 @@ class Ledger::RealMeter final : public Meter {
       impl_.witness->watch(slot_, socket);
       watched_ = socket;
     }
-    const int64_t tokens = total.prompt + total.completion;
-    const Nanos cost = cost_of(request_.price, total);
-    impl_.accounts.add_unsettled(request_.key_id, tokens - unsettled_tokens_, cost - unsettled_cost_,
-                                 total.completion - counted_completion_, unix_ms());
-    unsettled_tokens_ = tokens;
-    unsettled_cost_ = cost;
-    counted_completion_ = total.completion;
+    {
+      const std::lock_guard lock(mutex_);
+      tell_accounts(total);
+    }
     impl_.journal->sending(slot_, total, impl_.witness ? bytes_taken(socket) : kUnknownBytes, size);
   }
 
   void sent() override { impl_.journal->sent(slot_); }
 
   void finish(const char* status, const Tokens& total) override {
-    status_ = status;
-    total_ = total;
-    finished_ = true;
-    leave();
+    {
+      const std::lock_guard lock(mutex_);
+      status_ = status;
+      total_ = most_ = total;
+      tell_accounts(sent_total_);  // what is claimed shrinks
+    }
+    place_->leave();
   }
 
  private:
-  void leave() {
-    if (!std::exchange(left_, true)) impl_.accounts.leave(request_.key_id);
+  void tell_accounts(const Tokens& sent_total) {
+    sent_total_ = sent_total;
+    const Claim sent{count(sent_total), cost_of(request_.price, sent_total), 0};
+    const int64_t seen = std::max(seen_, sent_total.completion);
+    const Claim claim{std::max(count(most_), sent.tokens), std::max(cost_of(request_.price, most_), sent.cost),
+                      std::max<int64_t>(0, most_.completion - seen)};
+    impl_.accounts.change(request_.key_id, difference(sent, sent_), difference(claim, claim_), seen - seen_,
+                          unix_ms());
+    sent_ = sent;
+    claim_ = claim;
+    seen_ = seen;
   }
 
   Impl& impl_;
   const OpenRequest request_;
   const size_t slot_;
+  const std::shared_ptr<Place> place_;
   int watched_ = -1;
+
+  std::mutex mutex_;  // guards what follows: an answer ends while earlier bytes of it leave
   const char* status_ = "cancelled";
-  Tokens total_;
-  bool finished_ = false;
-  bool left_ = false;
-  int64_t unsettled_tokens_ = 0;
-  Nanos unsettled_cost_ = 0;
-  int64_t counted_completion_ = 0;
+  Tokens total_;       // that finish() was told
+  Tokens most_;        // that it may still come to
+  Tokens sent_total_;  // what the accounts know: sent and claimed,
+  Claim sent_, claim_;
+  int64_t seen_ = 0;  // and of the completion, in the minute
 };
 
 std::unique_ptr<Ledger> Ledger::open(const LedgerOptions& options) {
@@ -322,24 +367,43 @@ std::optional<Caller> Ledger::authenticate(std::string_view secret) const {
   return impl_->accounts.authenticate(secret, unix_ms());
 }
 
-Admission Ledger::admit(const Caller& caller, const RequestFacts& facts) {
+Entry Ledger::enter(const Caller& caller, Purpose purpose, std::span<const std::string> models) {
   const int64_t now = unix_ms();
-  const auto table = prices();
-  const ModelPrice* row = table ? table->find(facts.asked_model, facts.served_model) : nullptr;
-  const Price price = row != nullptr ? price_at(*row, now / 1000) : Price{};
-  const bool costs = price.hit > 0 || price.miss > 0 || price.output > 0;
+  const Decision decision =
+      impl_->accounts.enter(caller.key_id, purpose, impl_->everything_costs(models, now), now);
+  if (decision.verdict != Verdict::kAdmitted) return {decision, nullptr};
+  return {decision, std::make_shared<Place>(impl_->accounts, caller.key_id)};
+}
+
+Decision Ledger::allow(const Caller& caller, const std::string& asked_model,
+                       const std::string& served_model) const {
+  const int64_t now = unix_ms();
+  return impl_->accounts.allow(caller.key_id, asked_model, served_model,
+                               costs_something(impl_->price_of(asked_model, served_model, now)), now);
+}
+
+void Ledger::count_tokenized(const Caller& caller, int64_t tokens) {
+  impl_->accounts.count_tokenized(caller.key_id, tokens, unix_ms());
+}
+
+Admission Ledger::admit(const Caller& caller, std::shared_ptr<Place> place, const RequestFacts& facts) {
+  const int64_t now = unix_ms();
+  const Price price = impl_->price_of(facts.asked_model, facts.served_model, now);
+  const Tokens most{facts.prompt_tokens, price.hit > price.miss ? facts.prompt_tokens : 0,
+                    facts.most_completion_tokens, 0};
+  const Claim claim{count(most), cost_of(price, most), most.completion};
   Admission admission;
-  admission.decision = impl_->accounts.admit(caller.key_id, facts.asked_model, facts.served_model,
-                                             facts.prompt_tokens, costs, now);
+  admission.decision = impl_->accounts.claim(caller.key_id, facts.prompt_tokens, claim, now);
   if (admission.decision.verdict != Verdict::kAdmitted) return admission;
   OpenRequest request{facts.request_id, caller.key_id, facts.served_model, facts.endpoint, now, price};
   const auto slot = impl_->journal->begin(request);
   if (!slot) {
-    impl_->accounts.leave(caller.key_id);
+    impl_->accounts.change(caller.key_id, {}, difference({}, claim), 0, now);
     admission.decision = {Verdict::kBusy, 0, 1};
     return admission;
   }
-  admission.meter = std::make_shared<RealMeter>(*impl_, std::move(request), *slot);
+  admission.meter =
+      std::make_shared<RealMeter>(*impl_, std::move(request), *slot, std::move(place), most, claim);
   return admission;
 }
 

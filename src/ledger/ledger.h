@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -35,8 +36,14 @@ class Meter {
   virtual void sending(int socket, size_t size, const Tokens& total) = 0;
   // The system has taken them.
   virtual void sent() = 0;
-  // The answer is complete, `total` in all, and about to leave: the key has a place for another request.
+  // The request has ended: the key has a place for another one. `total` was made for the client and is charged,
+  // whether it still leaves or not; nothing: what was sent is.
   virtual void finish(const char* status, const Tokens& total) = 0;
+};
+
+struct Entry {
+  Decision decision;
+  std::shared_ptr<Place> place;  // when let in
 };
 
 struct Admission {
@@ -50,6 +57,7 @@ struct RequestFacts {
   std::string served_model;  // of this: its name in records
   std::string endpoint;
   int64_t prompt_tokens = 0;
+  int64_t most_completion_tokens = 0;  // of all its answers: held for it while it runs
 };
 
 class Ledger {
@@ -60,7 +68,12 @@ class Ledger {
   ~Ledger();
 
   std::optional<Caller> authenticate(std::string_view secret) const;
-  Admission admit(const Caller& caller, const RequestFacts& facts);
+  // The three steps of accounts.h. Of a server of `models` (their own names); nothing is known of the request.
+  Entry enter(const Caller& caller, Purpose purpose, std::span<const std::string> models);
+  Decision allow(const Caller& caller, const std::string& asked_model, const std::string& served_model) const;
+  // The meter keeps the place until its finish().
+  Admission admit(const Caller& caller, std::shared_ptr<Place> place, const RequestFacts& facts);
+  void count_tokenized(const Caller& caller, int64_t tokens);
   std::optional<Standing> standing(const std::string& key_id) const;
   std::string name_of(const std::string& key_id) const;
 

@@ -57,7 +57,7 @@ struct UsageRecord {
   std::string status;    // "stop", "length", "cancelled", "failed" or "crashed"
   int64_t started = 0;
   int64_t ended = 0;
-  Tokens tokens;  // that the client was sent; the prompt counts once something was
+  Tokens tokens;  // that are charged: docs/guide/keys.md
   Nanos cost = 0;
 };
 

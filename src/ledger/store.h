@@ -35,12 +35,16 @@ class Store {
   // The key whose id, prefix or (if only one that is not revoked has it) name this is. Throws
   // Error{kBadInput}.
   Key require_key(const std::string& id_or_name);
-  // Without its balance: credit it. Throws Error{kBadInput} when a settings value is out of range.
-  void add_key(const Key& key);
+  // With a balance of `credit`, in one transaction; what `key` says of its balance does not matter. Throws
+  // Error{kBadInput} when a settings value is out of range.
+  void add_key(const Key& key, Nanos credit = 0);
   // All but its balance, creation and last use. False: there is none.
   bool update_key(const Key& key);
-  // Adds to the balance (less than zero: takes away) and writes the credit down. False: no such key.
-  bool credit(const std::string& key_id, Nanos amount, bool granted);
+  // Adds to the balance (less than zero: takes away) and writes the credit down. With `once` (1 to
+  // kMostOnceBytes bytes that the caller makes up) a credit that is asked for again changes nothing. Throws
+  // Error{kBadInput} when the key had another amount under that name, and when the balance leaves its range.
+  enum class Credit { kAdded, kKnown, kNoKey };
+  Credit credit(const std::string& key_id, Nanos amount, bool granted, const std::string& once = {});
 
   // ---- Usage (store_usage.cpp)
 
@@ -63,10 +67,12 @@ class Store {
   explicit Store(std::unique_ptr<Database> database) : database_(std::move(database)) {}
   void make_tables();
   void next_generation();
-  void write_key(const char* statement, const Key& key);
+  void add_credit(const std::string& id, const Key& key, Nanos amount, bool granted);
 
   std::unique_ptr<Database> database_;
 };
+
+inline constexpr size_t kMostOnceBytes = 200;
 
 // Throws Error{kBadInput} naming what is out of range.
 void check_settings(const KeySettings& settings);

@@ -159,10 +159,15 @@ Key Store::require_key(const std::string& id_or_name) {
               named.size(), id_or_name, named[0].id);
 }
 
-void Store::add_key(const Key& key) {
+void Store::add_key(const Key& key, Nanos credit) {
   check_settings(key.settings);
   Transaction transaction(*database_);
   database_->run(kInsert, values_of(key));
+  if (credit != 0) {
+    Key poor = key;
+    poor.granted = poor.topped_up = 0;
+    add_credit(make_key_id() + make_key_id(), poor, credit, false);
+  }
   next_generation();
   transaction.commit();
 }
@@ -178,22 +183,45 @@ bool Store::update_key(const Key& key) {
   return true;
 }
 
-bool Store::credit(const std::string& key_id, Nanos amount, bool granted) {
-  Transaction transaction(*database_);
+// Within a transaction.
+void Store::add_credit(const std::string& id, const Key& key, Nanos amount, bool granted) {
   const char* statement = granted ? "UPDATE api_keys SET granted = granted + $2 WHERE id = $1"
                                   : "UPDATE api_keys SET topped_up = topped_up + $2 WHERE id = $1";
-  const auto key = find_key(key_id);
-  if (!key) return false;
-  const Nanos after = (granted ? key->granted : key->topped_up) + amount;
+  const Nanos after = (granted ? key.granted : key.topped_up) + amount;
   if (after > kMostMoney || after < -kMostMoney) {
     throw_error(ErrorCode::kBadInput, "[ledger] a balance of {} is out of range", money_text(after));
   }
-  database_->run(statement, {key_id, amount});
+  database_->run(statement, {key.id, amount});
   database_->run("INSERT INTO credits VALUES ($1, $2, $3, $4, $5)",
-                 {make_key_id() + make_key_id(), key_id, unix_ms(), amount, flag(granted)});
+                 {id, key.id, unix_ms(), amount, flag(granted)});
+}
+
+Store::Credit Store::credit(const std::string& key_id, Nanos amount, bool granted, const std::string& once) {
+  if (once.size() > kMostOnceBytes) {
+    throw_error(ErrorCode::kBadInput, "[ledger] an idempotency key of {} bytes; at most {} are kept",
+                once.size(), kMostOnceBytes);
+  }
+  Transaction transaction(*database_);
+  // Takes the row: in PostgreSQL the second of two that credit a key at once waits here for the first.
+  if (database_->run("UPDATE api_keys SET last_used = last_used WHERE id = $1", {key_id}).changed == 0)
+    return Credit::kNoKey;
+  const Key key = *find_key(key_id);
+  const std::string id =
+      once.empty() ? make_key_id() + make_key_id() : "once-" + secret_hash(key_id + "\n" + once);
+  const Result known = database_->run("SELECT amount, is_granted FROM credits WHERE id = $1", {id});
+  if (!known.rows.empty()) {
+    const Row& row = known.rows[0];
+    if (number_at(row, 0) != amount || (number_at(row, 1) != 0) != granted) {
+      throw_error(ErrorCode::kBadInput,
+                  "[ledger] the idempotency key \"{}\" stands for a credit of {}, not {}: use another one", once,
+                  money_text(number_at(row, 0)), money_text(amount));
+    }
+    return Credit::kKnown;
+  }
+  add_credit(id, key, amount, granted);
   next_generation();
   transaction.commit();
-  return true;
+  return Credit::kAdded;
 }
 
 }  // namespace hadal::ledger

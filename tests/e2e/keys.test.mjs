@@ -216,7 +216,7 @@ test('the balance is right to the nano-unit: whole answers, streams, several cho
   assert.equal(await balance(secret), expected);
 });
 
-test('a client that leaves pays for what it was sent', async () => {
+test('a client that leaves pays for what was made for it', async () => {
   const { key, secret } = await newKey('leaver', '--credit', '1');
   const stream = await openai(secret).chat.completions.create(
     chat({ stream: true, max_tokens: 4000, temperature: 1, logprobs: true }),
@@ -235,18 +235,21 @@ test('a client that leaves pays for what it was sent', async () => {
   assert.ok(record.completion_tokens >= received, `${record.completion_tokens} of ${received}`);
   assert.ok(record.completion_tokens < 2000, `${record.completion_tokens}`);
   assert.equal((await balance(secret)) + nanos(record.cost), 1_000_000_000n);
-  // One that waits for a whole answer and leaves has received nothing.
+  // So does one that waits for a whole answer and leaves.
   const controller = new AbortController();
   const waiting = openai(secret).chat.completions.create(chat({ max_tokens: 4000, temperature: 1 }), {
     signal: controller.signal,
   });
-  await until(async () => (await server.health()).requests_running > 0);
+  const generated = async () => (await call('/admin/server', admin)).body.models[0].generated_tokens_total;
+  const before = await generated();
+  await until(async () => (await generated()) >= before + 20);
   controller.abort();
   await assert.rejects(waiting);
   await until(async () => [...(await ledger.records()).values()].filter((r) => r.key === key.id).length === 2);
   const whole = [...(await ledger.records()).values()].find((r) => r.key === key.id && r.id !== record.id);
-  assert.equal(whole.completion_tokens, 0);
-  assert.equal(whole.cost, '0.00');
+  assert.equal(whole.status, 'cancelled');
+  assert.ok(whole.completion_tokens >= 20 && whole.completion_tokens < 4000, `${whole.completion_tokens}`);
+  assert.equal((await balance(secret)) + nanos(record.cost) + nanos(whole.cost), 1_000_000_000n);
 });
 
 test('a rotated key: both secrets for its grace, then the new one', async () => {
@@ -303,8 +306,22 @@ test('what operators see: keys made, changed, credited, revoked; usage; errors; 
   assert.equal(changed.body.key.priority, 5);
   assert.equal(changed.body.key.today.tokens, usage.total_tokens);
   assert.equal(nanos(changed.body.key.balance.total), 3_000_000_000n - cost);
-  const credited = await call(`/admin/keys/${id}/credit`, admin, { amount: '1.5', granted: true });
-  assert.equal(credited.body.key.balance.granted, '1.50');
+  for (const repeated of [false, true]) { // a retry adds nothing
+    const credited = await call(`/admin/keys/${id}/credit`, admin, { amount: '1.5', granted: true, idempotency_key: 'gift 1' });
+    assert.equal(credited.body.key.balance.granted, '1.50');
+    assert.equal(credited.body.repeated, repeated);
+  }
+  const another = await call(`/admin/keys/${id}/credit`, admin, { amount: '2', granted: true, idempotency_key: 'gift 1' });
+  assert.equal(another.status, 400);
+  const named = await fetch(`${server.url}/admin/keys/${id}/credit`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${admin}`, 'idempotency-key': 'gift 1' },
+    body: JSON.stringify({ amount: '1.5', granted: true }),
+  });
+  assert.equal((await named.json()).repeated, true);
+  const once = () => ledger.hadal('keys', 'credit', id, '0.25', '--granted', '--idempotency-key', 'gift 2');
+  assert.equal((await once()).key.balance.granted, (await once()).key.balance.granted);
+  await ledger.hadal('keys', 'credit', id, '--granted', '--', '-0.25');
   const rotated = await call(`/admin/keys/${id}/rotate`, admin, {});
   assert.equal((await call('/v1/models', secret)).status, 401);
   assert.equal((await call('/v1/models', rotated.body.secret)).status, 200);

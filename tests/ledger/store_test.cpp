@@ -81,9 +81,10 @@ void keeps_keys(Store& store) {
 void counts_money_once(Store& store) {
   const Key key = make_key("payer");
   store.add_key(key);
-  EXPECT_FALSE(store.credit("key_none", 1, false));
-  EXPECT_TRUE(store.credit(key.id, 1'000, true));
-  EXPECT_TRUE(store.credit(key.id, 5'000, false));
+  using Credit = Store::Credit;
+  EXPECT_EQ(store.credit("key_none", 1, false), Credit::kNoKey);
+  EXPECT_EQ(store.credit(key.id, 1'000, true), Credit::kAdded);
+  EXPECT_EQ(store.credit(key.id, 5'000, false), Credit::kAdded);
   const int64_t now = unix_ms();
   const std::vector<UsageRecord> records = {record("r1", key.id, now, 400),
                                             record("r2", key.id, now + 1, 900)};
@@ -96,7 +97,7 @@ void counts_money_once(Store& store) {
   EXPECT_EQ(store.settle(std::vector{record("r2", key.id, now, 1), record("r3", key.id, now, 5'000)}), 1u);
   after = *store.find_key(key.id);
   EXPECT_EQ(after.balance(), -300);
-  EXPECT_TRUE(store.credit(key.id, -700, false));
+  EXPECT_EQ(store.credit(key.id, -700, false), Credit::kAdded);
   EXPECT_EQ(store.find_key(key.id)->balance(), -1'000);
   EXPECT_TRUE(store.disagreements().empty());
   const auto totals = store.day_totals(now / kDayMs);
@@ -107,6 +108,42 @@ void counts_money_once(Store& store) {
   EXPECT_EQ(mine->cost, 6'300);
   EXPECT_THROW(store.credit(key.id, INT64_MAX / 2, false), Error);
   EXPECT_EQ(store.find_key(key.id)->balance(), -1'000);
+}
+
+void credits_once(const std::string& database) {
+  using Credit = Store::Credit;
+  const auto store = Store::open(database);
+  Key rich = make_key("rich");
+  store->add_key(rich, 700);  // with its balance
+  EXPECT_EQ(store->find_key(rich.id)->topped_up, 700);
+  Key broken = make_key("broken");
+  EXPECT_THROW(store->add_key(broken, kMostMoney + 1), Error);
+  EXPECT_FALSE(store->find_key(broken.id).has_value());  // not without its balance either
+  const Key other = make_key("other");
+  store->add_key(other);
+  EXPECT_EQ(store->credit(rich.id, 50, false, "invoice 1"), Credit::kAdded);
+  EXPECT_EQ(store->credit(rich.id, 50, false, "invoice 1"), Credit::kKnown);
+  EXPECT_THROW(store->credit(rich.id, 51, false, "invoice 1"), Error);
+  EXPECT_THROW(store->credit(rich.id, 50, true, "invoice 1"), Error);
+  EXPECT_THROW(store->credit(rich.id, 50, true, std::string(kMostOnceBytes + 1, 'x')), Error);
+  EXPECT_EQ(store->credit(rich.id, 50, false, "invoice 2"), Credit::kAdded);
+  EXPECT_EQ(store->credit(other.id, 50, false, "invoice 1"), Credit::kAdded);  // each key has its own
+  EXPECT_EQ(store->find_key(rich.id)->topped_up, 800);
+  // Retries that meet.
+  std::atomic<int> added = 0;
+  std::vector<std::thread> writers;
+  for (int i = 0; i < 4; ++i) {
+    writers.emplace_back([&] {
+      const auto mine = Store::open(database);
+      for (int n = 0; n < 5; ++n) {
+        added += mine->credit(rich.id, 10, false, fmt::format("race {}", n)) == Credit::kAdded ? 1 : 0;
+      }
+    });
+  }
+  for (auto& writer : writers) writer.join();
+  EXPECT_EQ(added, 5);
+  EXPECT_EQ(store->find_key(rich.id)->topped_up, 850);
+  EXPECT_TRUE(store->disagreements().empty());
 }
 
 void sums_usage(Store& store) {
@@ -212,6 +249,7 @@ void keeps_its_contract(const std::string& database) {
     sums_usage(*store);
     keeps_feedback(*store);
   }
+  credits_once(database);
   agrees_under_contention(database);
   const auto again = Store::open(database);  // it lasts
   EXPECT_EQ(again->currency(), "EUR");

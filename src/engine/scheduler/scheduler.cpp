@@ -156,6 +156,7 @@ bool Scheduler::Impl::run_batch(std::vector<BatchMember>& batch) {
   counted.bookkeeping_seconds_total += bookkeeping;
   counted.prefilled_tokens_total += static_cast<uint64_t>(prompt_tokens);
   for (const BatchMember& member : batch) {
+    member.sequence->generation->reached(member.sequence->computed());
     share.charge(member.sequence->tenant, member.decodes() ? kDecodeCost : static_cast<double>(member.count));
   }
   return true;

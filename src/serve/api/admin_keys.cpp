@@ -63,6 +63,18 @@ void read_settings(const Json& body, ledger::KeySettings& settings) {
   if (const auto postpaid = fields.boolean("postpaid")) settings.postpaid = *postpaid;
 }
 
+// What makes a credit that is asked for again the same one: the header Idempotency-Key, or a member.
+std::string read_once(const http::Request& request, const Fields& fields) {
+  const std::string* header = request.header("idempotency-key");
+  const std::string once =
+      header != nullptr ? *header : fields.string("idempotency_key").value_or(std::string());
+  const bool given = header != nullptr || fields.find("idempotency_key") != nullptr;
+  if (given && (once.empty() || once.size() > ledger::kMostOnceBytes)) {
+    throw bad_value("idempotency_key", fmt::format("1 to {} bytes are wanted", ledger::kMostOnceBytes));
+  }
+  return once;
+}
+
 Key existing(Store& store, const std::string& id) {
   if (auto key = store.find_key(id)) return *std::move(key);
   throw ApiError(404, "key_not_found", fmt::format("there is no key \"{}\"", id.substr(0, 100)));
@@ -85,8 +97,7 @@ void create(const Call& call, const Json& body) {
   const ledger::Nanos credit = fields.find("credit") != nullptr ? read_money(fields, "credit") : 0;
   answer_from_store(call, 201, [&ledger = *call.service.ledger, key, credit](Store& store) mutable {
     const std::string secret = ledger::renew_secret(key, 0);
-    store.add_key(key);
-    if (credit != 0) store.credit(key.id, credit, false);
+    store.add_key(key, credit);
     return Json{{"key", updated(ledger, store, key.id)}, {"secret", secret}};
   });
 }
@@ -127,10 +138,11 @@ void credit(const Call& call, const std::string& id, const Json& body) {
   const Fields fields(body);
   const ledger::Nanos amount = read_money(fields, "amount");
   const bool granted = fields.boolean("granted").value_or(false);
-  answer_from_store(call, 200, [&ledger = *call.service.ledger, id, amount, granted](Store& store) {
+  const std::string once = read_once(call.request, fields);
+  answer_from_store(call, 200, [&ledger = *call.service.ledger, id, amount, granted, once](Store& store) {
     existing(store, id);
-    store.credit(id, amount, granted);
-    return Json{{"key", updated(ledger, store, id)}};
+    const bool known = store.credit(id, amount, granted, once) == Store::Credit::kKnown;
+    return Json{{"key", updated(ledger, store, id)}, {"repeated", known}};
   });
 }
 

@@ -2,6 +2,7 @@
 // endpoint counts it: input_tokens are those that were not in the cache.
 #include "serve/api/anthropic_error.h"
 #include "serve/api/anthropic_request.h"
+#include "serve/api/auth.h"
 #include "serve/api/generation.h"
 #include "serve/api/ids.h"
 #include "serve/api/model_names.h"
@@ -158,6 +159,7 @@ class MessageWriter final : public AnswerWriter {
 void anthropic_messages(const Call& call) {
   ChatRequest request = read_anthropic_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model_leniently(call.service, request.options.model);
+  check_model(call, model);
   PreparedChat chat = prepare_chat(model.served, request, model.thinking);
   auto writer = std::make_unique<MessageWriter>(model.id, static_cast<int64_t>(chat.request.prompt.size()));
   generate(call, model, std::move(chat.request), 1, request.options.stream, std::move(writer));
@@ -167,9 +169,11 @@ void anthropic_count_tokens(const Call& call) {
   ChatRequest request =
       read_anthropic_request(parse_body(call.request.body), call.request.body, /*counting=*/true);
   const NamedModel model = find_model_leniently(call.service, request.options.model);
+  check_model(call, model);
   const PreparedChat chat = prepare_chat(model.served, request, model.thinking);
   http::Response response;
   response.body = base::dump_json({{"input_tokens", chat.request.prompt.size()}});
+  count_tokenized(call, chat.request.prompt.size());
   call.exchange->respond(std::move(response));
 }
 

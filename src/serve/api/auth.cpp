@@ -31,15 +31,28 @@ ApiError too_many(const std::string& code, const std::string& message, double se
   return ApiError(429, code, message).with_header("Retry-After", fmt::format("{}", wait));
 }
 
-ApiError refusal(const ledger::Decision& decision, const std::string& model, int64_t prompt_tokens,
-                 const std::string& currency) {
+// "; this request's prompt has 12", or what else stands behind a limit's name.
+std::string reason_text(const ledger::Decision& decision, int64_t prompt_tokens) {
+  if (decision.reserved) {
+    return "; what is left is reserved for its requests under way: wait for one to end, or ask for fewer "
+           "max_tokens";
+  }
+  return prompt_tokens > 0 ? fmt::format("; this request's prompt has {}", prompt_tokens) : std::string();
+}
+
+// `prompt_tokens` 0: not counted yet.
+ApiError refusal(const ledger::Decision& decision, const std::string& model, const std::string& currency,
+                 int64_t prompt_tokens = 0) {
   const int64_t limit = decision.limit;
+  const std::string reason = reason_text(decision, prompt_tokens);
   switch (decision.verdict) {
     case Verdict::kModel:
       return {403, "model_not_allowed",
               fmt::format("This API key may not use the model \"{}\"", model.substr(0, kMostModelBytes)),
               "model"};
     case Verdict::kBalance:
+      if (decision.reserved)
+        return too_many("balance_reserved", "Balance reached" + reason, decision.retry_seconds);
       return {402, "invalid_request_error", "Insufficient Balance"};
     case Verdict::kConcurrency:
       return too_many(
@@ -51,21 +64,18 @@ ApiError refusal(const ledger::Decision& decision, const std::string& model, int
     case Verdict::kTokensPerMinute:
       return too_many(
           "rate_limit_exceeded",
-          fmt::format("Rate limit reached: {} tokens per minute for this API key; this request's prompt "
-                      "has {}",
-                      limit, prompt_tokens),
+          fmt::format("Rate limit reached: {} tokens per minute for this API key{}", limit, reason),
           decision.retry_seconds);
     case Verdict::kDailyTokens:
       return too_many(
           "daily_tokens_limit",
-          fmt::format("Rate limit reached: {} tokens per day (UTC) for this API key; this request's prompt "
-                      "has {}",
-                      limit, prompt_tokens),
+          fmt::format("Rate limit reached: {} tokens per day (UTC) for this API key{}", limit, reason),
           decision.retry_seconds);
     case Verdict::kMonthlySpend:
       return too_many("insufficient_quota",
-                      fmt::format("Spending limit reached: {} {} per month (UTC) for this API key",
-                                  ledger::money_text(limit), currency),
+                      fmt::format("Spending limit reached: {} {} per month (UTC) for this API key{}",
+                                  ledger::money_text(limit), currency,
+                                  decision.reserved ? reason : std::string()),
                       decision.retry_seconds);
     case Verdict::kBusy:
       return {503, "server_overloaded", "too many requests are under way; try again later"};
@@ -116,14 +126,40 @@ std::optional<ledger::Caller> authenticate(const Service& service, const http::R
   return caller;
 }
 
-std::shared_ptr<ledger::Meter> admit(const Call& call, const std::string& asked_model,
-                                     const std::string& served_model, int64_t prompt_tokens) {
+std::shared_ptr<ledger::Place> enter(const Service& service, const std::optional<ledger::Caller>& caller,
+                                     ledger::Purpose purpose) {
+  if (!caller) return nullptr;
+  std::vector<std::string> models;
+  for (const ServedModel& model : service.models) models.push_back(model.id);
+  ledger::Entry entry = service.ledger->enter(*caller, purpose, models);
+  if (!entry.place) throw refusal(entry.decision, {}, service.ledger->currency());
+  return std::move(entry.place);
+}
+
+void check_model(const Call& call, const NamedModel& model) {
+  if (!call.caller) return;
+  const ledger::Ledger& ledger = *call.service.ledger;
+  const ledger::Decision decision = ledger.allow(*call.caller, model.billed, model.served.id);
+  if (decision.verdict != Verdict::kAdmitted) throw refusal(decision, model.billed, ledger.currency());
+}
+
+std::shared_ptr<ledger::Meter> admit(const Call& call, const NamedModel& model, int64_t prompt_tokens,
+                                     int64_t most_completion_tokens) {
   if (!call.caller) return nullptr;
   ledger::Ledger& ledger = *call.service.ledger;
-  ledger::Admission admission = ledger.admit(
-      *call.caller, {call.request_id, asked_model, served_model, std::string(call.endpoint), prompt_tokens});
-  if (!admission.meter) throw refusal(admission.decision, asked_model, prompt_tokens, ledger.currency());
+  ledger::Admission admission =
+      ledger.admit(*call.caller, call.place,
+                   {call.request_id, model.billed, model.served.id, std::string(call.endpoint), prompt_tokens,
+                    most_completion_tokens});
+  if (!admission.meter)
+    throw refusal(admission.decision, model.billed, ledger.currency(), prompt_tokens);
   return std::move(admission.meter);
+}
+
+void count_tokenized(const Call& call, size_t tokens) {
+  if (!call.caller) return;
+  call.service.ledger->count_tokenized(*call.caller, static_cast<int64_t>(tokens));
+  call.place->leave();  // whoever has the answer may ask for more at once
 }
 
 }  // namespace hadal::serve::api

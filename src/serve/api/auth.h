@@ -7,6 +7,7 @@
 #include <string>
 
 #include "ledger/ledger.h"
+#include "serve/api/model_names.h"
 #include "serve/api/service.h"
 
 namespace hadal::serve::api {
@@ -20,9 +21,20 @@ std::string credentials_of(const http::Request& request);
 std::optional<ledger::Caller> authenticate(const Service& service, const http::Request& request,
                                            Access access);
 
-// The meter of a request for a model that is about to be generated; null on an open server. Throws ApiError
-// 402, 403, 429 or 503 as the key's settings have it, with Retry-After where waiting helps.
-std::shared_ptr<ledger::Meter> admit(const Call& call, const std::string& asked_model,
-                                     const std::string& served_model, int64_t prompt_tokens);
+// What stands between a caller and the work that a request makes, in this order (docs/guide/keys.md). Each does
+// nothing on an open server, and throws ApiError 401, 402, 403, 429 or 503 as the key's settings have it, with
+// Retry-After where waiting helps.
+
+// Before anything is made of the body: a place among the key's requests, held by Call::place.
+std::shared_ptr<ledger::Place> enter(const Service& service, const std::optional<ledger::Caller>& caller,
+                                     ledger::Purpose purpose);
+// Once the model is known, before the prompt is made.
+void check_model(const Call& call, const NamedModel& model);
+// Once the prompt has been counted: the meter of what is about to be generated; null on an open server.
+// `most_completion_tokens`: of all its answers.
+std::shared_ptr<ledger::Meter> admit(const Call& call, const NamedModel& model, int64_t prompt_tokens,
+                                     int64_t most_completion_tokens);
+// Or, where nothing is generated: so many tokens were counted, and the answer is about to leave.
+void count_tokenized(const Call& call, size_t tokens);
 
 }  // namespace hadal::serve::api

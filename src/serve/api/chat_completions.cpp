@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "serve/api/auth.h"
 #include "serve/api/logprobs.h"
 #include "serve/api/model_names.h"
 #include "serve/api/openai_writer.h"
@@ -126,13 +127,15 @@ class ChatWriter final : public OpenAiWriter {
   }
 
   void keep_logprobs(size_t index, std::span<const engine::TokenLogprob> tokens) override {
-    if (logprobs_) kept_[index].append(chat_logprobs(*tokenizer_, tokens, thinks_));
+    if (logprobs_) kept_[index].insert(kept_[index].end(), tokens.begin(), tokens.end());
   }
 
  protected:
   std::string whole_logprobs(size_t index) override {
-    if (logprobs_) kept_[index].append(chat_logprobs(*tokenizer_, {}, thinks_));  // of an empty answer too
-    return kept_[index].take();
+    if (!logprobs_) return "null";
+    return lists_text(std::exchange(kept_[index], {}), [this](std::span<const engine::TokenLogprob> tokens) {
+      return chat_logprobs(*tokenizer_, tokens, thinks_);
+    });
   }
 
   Json whole_choice(const Choice& choice, size_t index) override {
@@ -196,7 +199,7 @@ class ChatWriter final : public OpenAiWriter {
   bool thinks_;
   bool logprobs_;
   int choices_;
-  std::vector<JsonLists> kept_;  // log-probabilities of each choice of a whole answer
+  std::vector<std::vector<engine::TokenLogprob>> kept_;  // of each choice of a whole answer
 };
 
 void read_logprobs(const Fields& fields, engine::SamplingOptions& sampling) {
@@ -235,6 +238,7 @@ ChatRequest read_chat_request(const Json& body, std::string_view raw) {
 void chat_completions(const Call& call) {
   ChatRequest request = read_chat_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model(call.service, request.options.model);
+  check_model(call, model);
   const bool logprobs = request.options.sampling.logprobs;
   PreparedChat chat = prepare_chat(model.served, request, model.thinking);
   const CompletionOptions& options = request.options;

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "serve/api/auth.h"
 #include "serve/api/logprobs.h"
 #include "serve/api/model_names.h"
 #include "serve/api/openai_writer.h"
@@ -69,13 +70,16 @@ class TextWriter final : public OpenAiWriter {
   }
 
   void keep_logprobs(size_t index, std::span<const engine::TokenLogprob> tokens) override {
-    if (logprobs_) kept_[index].append(text_logprobs(*tokenizer_, tokens, offsets_[index]));
+    if (logprobs_) kept_[index].insert(kept_[index].end(), tokens.begin(), tokens.end());
   }
 
  protected:
   std::string whole_logprobs(size_t index) override {
-    if (logprobs_) kept_[index].append(text_logprobs(*tokenizer_, {}, offsets_[index]));
-    return kept_[index].take();
+    if (!logprobs_) return "null";
+    return lists_text(std::exchange(kept_[index], {}),
+                      [this, index](std::span<const engine::TokenLogprob> tokens) {
+                        return text_logprobs(*tokenizer_, tokens, offsets_[index]);
+                      });
   }
 
   Json whole_choice(const Choice& choice, size_t index) override {
@@ -93,7 +97,7 @@ class TextWriter final : public OpenAiWriter {
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   bool logprobs_;
   std::vector<int64_t> offsets_;  // of each choice's next token, in characters
-  std::vector<JsonLists> kept_;   // log-probabilities of each choice of a whole answer
+  std::vector<std::vector<engine::TokenLogprob>> kept_;  // of each choice of a whole answer
   std::string echo_;
 };
 
@@ -140,6 +144,7 @@ TextRequest read_text_request(const Json& body) {
 void completions(const Call& call) {
   TextRequest request = read_text_request(parse_body(call.request.body));
   const NamedModel model = find_model(call.service, request.options.model);
+  check_model(call, model);
   engine::Engine& engine = model.served.engine;
   check_prompt_bytes(model.served, request.prompt.size() + request.suffix.size());
   engine::Request to_engine;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <ctime>
 #include <mutex>
@@ -20,22 +21,42 @@ namespace {
 constexpr const char* kTimeoutHeader = "X-Request-Timeout-Ms";
 constexpr int64_t kMaxTimeoutMs = 7 * 24 * 3600 * int64_t{1000};
 
-// What a request's answer was sent, by the ledger's count, as its bytes leave.
-class MeterReceipt final : public http::Receipt {
+// What a request's answer was sent, by the ledger's count, as its bytes leave; and the room that they take.
+class AnswerReceipt final : public http::Receipt {
  public:
-  MeterReceipt(std::shared_ptr<ledger::Meter> meter, const ledger::Tokens& total)
-      : meter_(std::move(meter)), total_(total) {}
-  void leaving(int socket, size_t bytes) override { meter_->sending(socket, bytes, total_); }
-  void left() override { meter_->sent(); }
+  AnswerReceipt(std::shared_ptr<ledger::Meter> meter, const ledger::Tokens& total, std::shared_ptr<void> room)
+      : meter_(std::move(meter)), total_(total), room_(std::move(room)) {}
+  void leaving(int socket, size_t bytes) override {
+    if (meter_) meter_->sending(socket, bytes, total_);
+  }
+  void left() override {
+    if (meter_) meter_->sent();
+  }
 
  private:
   const std::shared_ptr<ledger::Meter> meter_;
   const ledger::Tokens total_;
+  const std::shared_ptr<void> room_;
 };
 
-// The prompt counts once, however many choices: as usage_json() says it.
+// What an answer is given, besides where it goes.
+struct AnswerMeans {
+  std::unique_ptr<AnswerWriter> writer;
+  std::shared_ptr<ledger::Meter> meter;  // null: nothing is counted
+  // Of a whole answer with log-probabilities: its room among them, and who writes it.
+  std::shared_ptr<void> room;
+  LargeAnswers* large_answers = nullptr;
+  bool own_deadline = false;  // the client's, not the server's
+  std::function<void(const ApiError&)> on_broken;
+};
+
+// What was made so far. The prompt counts once, however many choices, as the one has it that is furthest: when
+// all are complete it is the first, as usage_json() says it.
 ledger::Tokens tokens_of(const std::vector<Choice>& choices) {
-  ledger::Tokens tokens{choices[0].usage.prompt_tokens, choices[0].usage.cached_tokens, 0, 0};
+  const engine::Usage& furthest =
+      std::ranges::max_element(choices, {}, [](const Choice& c) { return c.usage.prefilled_tokens; })->usage;
+  ledger::Tokens tokens{furthest.prefilled_tokens, std::min(furthest.cached_tokens, furthest.prefilled_tokens),
+                        0, 0};
   for (const Choice& choice : choices) {
     tokens.completion += choice.usage.completion_tokens;
     tokens.reasoning += choice.usage.reasoning_tokens;
@@ -55,16 +76,17 @@ const char* status_of(const std::vector<Choice>& choices) {
 
 // One answer under way. Events come on the engine's thread; those that come before open() wait, so that a
 // request of several choices that the engine refuses half-way has not been answered yet.
-class Answer {
+class Answer : public std::enable_shared_from_this<Answer> {
  public:
-  Answer(std::shared_ptr<http::Exchange> exchange, size_t choices, bool stream,
-         std::unique_ptr<AnswerWriter> writer, std::shared_ptr<ledger::Meter> meter,
-         std::function<void(const ApiError&)> on_broken)
+  Answer(std::shared_ptr<http::Exchange> exchange, size_t choices, bool stream, AnswerMeans means)
       : exchange_(std::move(exchange)),
         stream_(stream),
-        on_broken_(std::move(on_broken)),
-        writer_(std::move(writer)),
-        meter_(std::move(meter)),
+        own_deadline_(means.own_deadline),
+        on_broken_(std::move(means.on_broken)),
+        writer_(std::move(means.writer)),
+        meter_(std::move(means.meter)),
+        room_(std::move(means.room)),
+        large_answers_(means.large_answers),
         choices_(choices) {}
 
   void open() {
@@ -79,6 +101,9 @@ class Answer {
     for (const auto& [index, event] : early_) add(index, event);
     early_.clear();
   }
+
+  // Any thread: nobody reads on. Events still say what was made for the client.
+  void client_left() { left_ = true; }
 
   void take(size_t index, const Event& event) {
     const std::lock_guard lock(mutex_);
@@ -96,6 +121,12 @@ class Answer {
     if (event.finish == Finish::kError) {
       return fail({500, "server_error", "generation failed: " + without_area(event.error)});
     }
+    if (left_) {
+      complete_ += event.finish ? 1 : 0;
+      ended_ = complete_ == choices_.size();
+      if (ended_) finish("cancelled", tokens_of(choices_));
+      return;
+    }
     choice.reasoning += event.reasoning;
     choice.text += event.text;
     if (!stream_ && !event.logprobs.empty()) writer_->keep_logprobs(index, event.logprobs);
@@ -106,7 +137,10 @@ class Answer {
       return fail({503, "server_overloaded", "the server stopped this request; try again"}, "cancelled");
     }
     if (event.finish == Finish::kDeadline && !any_said()) {
-      return fail({503, "server_overloaded", "no answer within the request's time limit; try again later"});
+      const ApiError error(503, "server_overloaded",
+                           "no answer within the request's time limit; try again later");
+      if (own_deadline_) return fail(error, "cancelled", tokens_of(choices_));
+      return fail(error);
     }
     if (event.finish) ++complete_;
     std::string bytes = stream_ ? writer_->piece(choices_, index, event) : "";
@@ -117,22 +151,36 @@ class Answer {
       if (ended_) finish(status_of(choices_), tokens_of(choices_));
       if (!bytes.empty()) exchange_->write(std::move(bytes), std::move(receipt));
       if (ended_) exchange_->end_stream();
+    } else if (ended_ && room_) {
+      large_answers_->post([self = shared_from_this()] {
+        const std::lock_guard lock(self->mutex_);
+        self->respond_whole();
+      });
     } else if (ended_) {
-      http::Response response;
-      response.body = writer_->whole(choices_);
-      response.receipt = make_receipt();
-      finish(status_of(choices_), tokens_of(choices_));
-      exchange_->respond(std::move(response));
+      respond_whole();
     }
   }
 
+  void respond_whole() {
+    http::Response response;
+    try {
+      response.body = writer_->whole(choices_);
+    } catch (const std::exception& e) {
+      return fail({500, "server_error", std::string("the answer could not be written: ") + e.what()});
+    }
+    response.receipt = make_receipt();
+    finish(status_of(choices_), tokens_of(choices_));
+    exchange_->respond(std::move(response));
+  }
+
   std::shared_ptr<http::Receipt> make_receipt() const {
-    if (!meter_) return nullptr;
-    return std::make_shared<MeterReceipt>(meter_, tokens_of(choices_));
+    if (!meter_ && !room_) return nullptr;
+    return std::make_shared<AnswerReceipt>(meter_, tokens_of(choices_), room_);
   }
 
   // Before the last bytes leave: who has them may ask for more at once.
   void finish(const char* status, const ledger::Tokens& total) {
+    room_.reset();
     if (!meter_) return;
     meter_->finish(status, total);
     meter_.reset();
@@ -153,9 +201,10 @@ class Answer {
     });
   }
 
-  void fail(const ApiError& error, const char* status = "failed") {
+  // `made`: what the client pays for all the same.
+  void fail(const ApiError& error, const char* status = "failed", const ledger::Tokens& made = {}) {
     ended_ = true;
-    finish(status, {});
+    finish(status, made);
     if (stream_ && error.status() == 500) on_broken_(error);
     if (!stream_) return exchange_->respond(writer_->refusal(error));
     exchange_->write(writer_->broken(error));
@@ -164,10 +213,14 @@ class Answer {
 
   const std::shared_ptr<http::Exchange> exchange_;
   const bool stream_;
+  const bool own_deadline_;  // the client's, not the server's
   const std::function<void(const ApiError&)> on_broken_;
+  std::atomic<bool> left_{false};
   std::mutex mutex_;  // guards what follows
   const std::unique_ptr<AnswerWriter> writer_;
-  std::shared_ptr<ledger::Meter> meter_;  // null: nothing is counted
+  std::shared_ptr<ledger::Meter> meter_;
+  std::shared_ptr<void> room_;
+  LargeAnswers* const large_answers_;
   std::vector<Choice> choices_;
   std::vector<std::pair<size_t, Event>> early_;
   size_t complete_ = 0;
@@ -183,11 +236,13 @@ class Answer {
                   context, tokens));
 }
 
-// Whole answers are kept until their end.
-void check_logprobs(const engine::SamplingOptions& sampling, int choices) {
-  if (!sampling.logprobs) return;
+// Whole answers are kept until their end; null: this one takes no room to speak of.
+std::shared_ptr<void> room_for_logprobs(const Call& call, const engine::SamplingOptions& sampling,
+                                        int choices, bool stream) {
+  if (!sampling.logprobs || stream) return nullptr;
   const int64_t entries = int64_t{choices} * sampling.max_tokens * (1 + sampling.top_logprobs);
-  if (entries <= kMaxLogprobEntries) return;
+  if (entries <= kMaxLogprobEntries)
+    return call.service.large_answers->take(call.caller ? call.caller->key_id : std::string(), entries);
   throw bad_value(
       "logprobs",
       fmt::format("n ({}) x max_tokens ({}) x (1 + top_logprobs) ({}) are {} log-probabilities; one "
@@ -219,10 +274,16 @@ std::function<void(const ApiError&)> error_noter(const Call& call) {
   };
 }
 
-// Seconds from now: what X-Request-Timeout-Ms says, else what the server allows; 0: as long as it takes.
-double time_limit_of(const Call& call) {
+struct TimeLimit {
+  double seconds = 0;  // from now; 0: as long as it takes
+  bool own = false;    // the client's
+};
+
+// What X-Request-Timeout-Ms says, else what the server allows.
+TimeLimit time_limit_of(const Call& call) {
+  const double most = call.service.request_seconds;
   const std::string* given = call.request.header(kTimeoutHeader);
-  if (given == nullptr) return call.service.request_seconds;
+  if (given == nullptr) return {most, false};
   int64_t milliseconds = 0;
   const char* end = given->data() + given->size();
   const auto [stopped, error] = std::from_chars(given->data(), end, milliseconds);
@@ -231,8 +292,8 @@ double time_limit_of(const Call& call) {
                                                 kMaxTimeoutMs));
   }
   const double seconds = static_cast<double>(milliseconds) / 1000;
-  const double most = call.service.request_seconds;
-  return most > 0 ? std::min(seconds, most) : seconds;
+  if (most > 0 && most <= seconds) return {most, false};
+  return {seconds, true};
 }
 
 }  // namespace
@@ -258,14 +319,22 @@ void generate(const Call& call, const NamedModel& model, engine::Request request
   if (prompt_tokens >= context) refuse_length(context, fmt::format("{}", prompt_tokens));
   request.tenant = tenant_of(call, request.tenant);
   if (call.caller) request.priority = call.caller->priority;
-  request.deadline_seconds = time_limit_of(call);
+  const TimeLimit limit = time_limit_of(call);
+  request.deadline_seconds = limit.seconds;
   auto& sampling = request.sampling;
   sampling.max_tokens = static_cast<int>(std::min<int64_t>(sampling.max_tokens, context - prompt_tokens));
 
-  if (!stream) check_logprobs(sampling, choices);
-  const std::shared_ptr<ledger::Meter> meter = admit(call, model.billed, model.served.id, prompt_tokens);
-  const auto answer = std::make_shared<Answer>(call.exchange, static_cast<size_t>(choices), stream,
-                                               std::move(writer), meter, error_noter(call));
+  AnswerMeans means;
+  means.room = room_for_logprobs(call, sampling, choices, stream);
+  const std::shared_ptr<ledger::Meter> meter =
+      admit(call, model, prompt_tokens, int64_t{choices} * sampling.max_tokens);
+  means.writer = std::move(writer);
+  means.meter = meter;
+  means.large_answers = call.service.large_answers.get();
+  means.own_deadline = limit.own;
+  means.on_broken = error_noter(call);
+  const auto answer =
+      std::make_shared<Answer>(call.exchange, static_cast<size_t>(choices), stream, std::move(means));
   std::vector<engine::RequestId> ids;
   try {
     for (size_t i = 0; i < static_cast<size_t>(choices); ++i) {
@@ -280,7 +349,11 @@ void generate(const Call& call, const NamedModel& model, engine::Request request
     throw;
   }
   answer->open();
-  call.exchange->on_hang_up([&engine, ids = std::move(ids)] {
+  call.exchange->on_hang_up([&engine, &service = call.service, weak = std::weak_ptr(answer), ids = std::move(ids)] {
+    const auto answer = weak.lock();
+    // Those that a stopping server cuts off have not left.
+    const bool stopping = service.transport && service.transport().draining;
+    if (answer && !stopping) answer->client_left();
     for (const auto id : ids) engine.cancel(id);
   });
 }

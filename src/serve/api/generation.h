@@ -14,9 +14,6 @@
 
 namespace hadal::serve::api {
 
-// n x max_tokens x (1 + top_logprobs) of a whole answer; about 70 bytes each.
-inline constexpr int64_t kMaxLogprobEntries = 1'000'000;
-
 // One of the answers to a request, as far as it has come.
 struct Choice {
   std::string text;
@@ -33,7 +30,7 @@ class AnswerWriter {
  public:
   virtual ~AnswerWriter() = default;
 
-  // Of a whole answer: more of choices[index]; kept as text, which is a tenth of what Json takes.
+  // Of a whole answer: more of choices[index], kept as they come: writing them takes its time.
   virtual void keep_logprobs(size_t index, std::span<const engine::TokenLogprob> tokens) {
     (void)index, (void)tokens;
   }

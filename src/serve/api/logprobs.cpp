@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "text/utf8.h"
 
@@ -70,28 +71,32 @@ Json text_logprobs(const text::Tokenizer& tokenizer, std::span<const engine::Tok
   return json;
 }
 
-void JsonLists::append(const Json& object) {
-  for (const auto& [name, list] : object.items()) {
-    auto found =
-        std::find_if(lists_.begin(), lists_.end(), [&](const auto& own) { return own.first == name; });
-    if (found == lists_.end()) found = lists_.insert(found, {name, {}});
-    if (list.empty()) continue;
-    const std::string text = base::dump_json(list);
-    if (!found->second.empty()) found->second += ',';
-    found->second.append(text, 1, text.size() - 2);
-  }
-}
-
-std::string JsonLists::take() {
-  if (lists_.empty()) return "null";
+std::string lists_text(
+    const std::vector<engine::TokenLogprob>& tokens,
+    const std::function<Json(std::span<const engine::TokenLogprob>)>& write) {
+  constexpr size_t kTokensAtOnce = 64;
+  std::vector<std::pair<std::string, std::string>> lists;  // name, elements
+  size_t begin = 0;
+  do {  // once for an empty answer too
+    const size_t count = std::min(kTokensAtOnce, tokens.size() - begin);
+    const Json object = write(std::span(tokens).subspan(begin, count));
+    for (const auto& [name, list] : object.items()) {
+      auto found = std::ranges::find(lists, name, [](const auto& own) { return own.first; });
+      if (found == lists.end()) found = lists.insert(found, {name, {}});
+      if (list.empty()) continue;
+      const std::string text = base::dump_json(list);
+      if (!found->second.empty()) found->second += ',';
+      found->second.append(text, 1, text.size() - 2);
+    }
+    begin += count;
+  } while (begin < tokens.size());
   std::string text;
-  for (auto& [name, elements] : lists_) {
+  for (auto& [name, elements] : lists) {
     text += fmt::format("{}\"{}\":[", text.empty() ? "{" : ",", name);
     text += elements;
     text += ']';
     std::string().swap(elements);
   }
-  lists_.clear();
   return text += '}';
 }
 

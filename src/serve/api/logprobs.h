@@ -1,9 +1,9 @@
 // Log-probabilities as OpenAI's two endpoints write them.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -21,14 +21,10 @@ base::Json chat_logprobs(const text::Tokenizer& tokenizer, std::span<const engin
 base::Json text_logprobs(const text::Tokenizer& tokenizer, std::span<const engine::TokenLogprob> tokens,
                          int64_t& offset);
 
-// One object of lists, grown piece by piece as text.
-class JsonLists {
- public:
-  void append(const base::Json& object);  // its lists go behind those of the same name
-  std::string take();                     // the object; "null" when nothing was appended
-
- private:
-  std::vector<std::pair<std::string, std::string>> lists_;  // name, elements
-};
+// The text of write(tokens), an object of lists: written a few tokens at a time, for as Json it would take ten
+// times the memory.
+std::string lists_text(
+    const std::vector<engine::TokenLogprob>& tokens,
+    const std::function<base::Json(std::span<const engine::TokenLogprob>)>& write);
 
 }  // namespace hadal::serve::api

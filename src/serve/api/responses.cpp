@@ -1,6 +1,7 @@
 // POST /responses, as OpenAI's newer clients speak; nothing is kept between requests.
 #include <ctime>
 
+#include "serve/api/auth.h"
 #include "serve/api/generation.h"
 #include "serve/api/ids.h"
 #include "serve/api/model_names.h"
@@ -226,6 +227,7 @@ class ResponseWriter final : public AnswerWriter {
 void responses(const Call& call) {
   ResponsesRequest request = read_responses_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model(call.service, request.chat.options.model);
+  check_model(call, model);
   PreparedChat chat = prepare_chat(model.served, request.chat, model.thinking);
   auto writer = std::make_unique<ResponseWriter>(model.id, std::move(request.echo));
   generate(call, model, std::move(chat.request), 1, request.chat.options.stream, std::move(writer));

@@ -23,6 +23,7 @@ struct Route {
   void (*handle)(const Call&);
   Dialect dialect = Dialect::kOpenAi;
   Access access = Access::kKey;
+  std::optional<ledger::Purpose> work = {};  // it works on a prompt: the key's limits hold
 };
 
 // What clients' base URLs end in; the longer of two that fit.
@@ -35,14 +36,17 @@ std::string_view base_of(std::string_view path) {
   return {};
 }
 
+constexpr auto kGenerates = ledger::Purpose::kGenerate;
+constexpr auto kCounts = ledger::Purpose::kTokenize;
+
 constexpr Route kRoutes[] = {
-    {"POST", "/chat/completions", chat_completions},
-    {"POST", "/completions", completions},
-    {"POST", "/messages", anthropic_messages, Dialect::kAnthropic},
-    {"POST", "/messages/count_tokens", anthropic_count_tokens, Dialect::kAnthropic},
-    {"POST", "/responses", responses},
-    {"POST", "/tokenize", tokenize},
-    {"POST", "/detokenize", detokenize},
+    {"POST", "/chat/completions", chat_completions, Dialect::kOpenAi, Access::kKey, kGenerates},
+    {"POST", "/completions", completions, Dialect::kOpenAi, Access::kKey, kGenerates},
+    {"POST", "/messages", anthropic_messages, Dialect::kAnthropic, Access::kKey, kGenerates},
+    {"POST", "/messages/count_tokens", anthropic_count_tokens, Dialect::kAnthropic, Access::kKey, kCounts},
+    {"POST", "/responses", responses, Dialect::kOpenAi, Access::kKey, kGenerates},
+    {"POST", "/tokenize", tokenize, Dialect::kOpenAi, Access::kKey, kCounts},
+    {"POST", "/detokenize", detokenize, Dialect::kOpenAi, Access::kKey, kCounts},
     {"GET", "/models", list_models},
     {"GET", "/models/", show_model},
     {"GET", "/user/balance", user_balance, Dialect::kOpenAi, Access::kOwner},
@@ -216,7 +220,9 @@ http::Handler make_handler(const Service& service) {
     try {
       const Route& route = find_route(request, dialect);
       note->caller = authenticate(service, request, route.access);
-      route.handle({service, request, exchange, id, route.path.substr(1), note->caller});
+      auto place = route.work ? enter(service, note->caller, *route.work) : nullptr;
+      route.handle(
+          {service, request, exchange, id, route.path.substr(1), note->caller, std::move(place)});
     } catch (...) {
       exchange->respond(error_answer(current_api_error(), dialect));
     }

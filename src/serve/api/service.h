@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "ledger/ledger.h"
 #include "serve/api/error_log.h"
+#include "serve/api/large_answers.h"
 #include "serve/http/server.h"
 
 namespace hadal::serve::api {
@@ -39,6 +40,7 @@ struct Service {
   double request_seconds = 0;        // for requests that do not set a time limit of their own; 0: none
   ledger::Ledger* ledger = nullptr;  // keys, prices and usage; null: the server is open to everybody
   std::shared_ptr<ErrorLog> errors = std::make_shared<ErrorLog>();
+  std::shared_ptr<LargeAnswers> large_answers = std::make_shared<LargeAnswers>();  // outlives the engines
 };
 
 // Without a model yet.
@@ -71,6 +73,7 @@ struct Call {
   std::string request_id = {};                // the answer's x-request-id
   std::string_view endpoint = {};             // its path without base: "chat/completions"
   std::optional<ledger::Caller> caller = {};  // of a server with a ledger, where the endpoint wants a key
+  std::shared_ptr<ledger::Place> place = {};  // its place among the key's requests, where it makes work
 };
 
 // Endpoints: each answers through call.exchange, now or later, or throws ApiError or Error.

@@ -1,6 +1,7 @@
 // POST /tokenize and /detokenize: what the model's tokenizer makes of a text or a conversation, and back.
 #include <fmt/format.h>
 
+#include "serve/api/auth.h"
 #include "serve/api/chat_completions.h"
 #include "serve/api/completions.h"
 #include "serve/api/generation.h"
@@ -12,9 +13,10 @@ using base::Json;
 
 namespace {
 
-void answer(const Call& call, const Json& json) {
+void answer(const Call& call, const Json& json, size_t tokens) {
   http::Response response;
   response.body = base::dump_json(json);
+  count_tokenized(call, tokens);
   call.exchange->respond(std::move(response));
 }
 
@@ -26,6 +28,7 @@ void tokenize(const Call& call) {
   const Json body = parse_body(call.request.body);
   const Fields fields(body);
   const NamedModel model = find_model(call.service, fields.string("model").value_or(""));
+  check_model(call, model);
   engine::Engine& engine = model.served.engine;
   const text::Tokenizer& tokenizer = *engine.tokenizer();
   std::vector<text::TokenId> tokens;
@@ -48,7 +51,7 @@ void tokenize(const Call& call) {
     json["pieces"] = Json::array();
     for (const text::TokenId id : tokens) json["pieces"].push_back(std::string(tokenizer.token_bytes(id)));
   }
-  answer(call, json);
+  answer(call, json, tokens.size());
 }
 
 // {"tokens": [...]} to {"prompt": TEXT, "content": TEXT}.
@@ -56,9 +59,10 @@ void detokenize(const Call& call) {
   const Json body = parse_body(call.request.body);
   const Fields fields(body);
   const NamedModel model = find_model(call.service, fields.string("model").value_or(""));
+  check_model(call, model);
   const std::vector<text::TokenId> tokens = read_token_ids(fields.required("tokens"), "tokens");
   const std::string text = model.served.engine.tokenizer()->decode(tokens);
-  answer(call, {{"prompt", text}, {"content", text}});
+  answer(call, {{"prompt", text}, {"content", text}}, tokens.size());
 }
 
 }  // namespace hadal::serve::api

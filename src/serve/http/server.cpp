@@ -374,6 +374,7 @@ ServerCounters Server::counters() const {
   counters.requests_total = context.requests_total;
   counters.refused_requests_total = context.refused_requests_total;
   counters.slow_readers_total = context.slow_readers_total;
+  counters.draining = context.draining;
   return counters;
 }
 

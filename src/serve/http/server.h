@@ -69,6 +69,7 @@ struct ServerCounters {
   uint64_t requests_total = 0;             // complete, and given to the handler
   uint64_t refused_requests_total = 0;     // by the transport itself, refused connections included
   uint64_t slow_readers_total = 0;         // answers cut because they were not taken
+  bool draining = false;                   // stop() was called
 };
 
 class Server {
