@@ -50,8 +50,7 @@ class Generation {
   void add_cached_tokens(int64_t tokens) { usage_.cached_tokens += tokens; }
   // A step has brought it so far; what a pre-emption makes it do again counts once.
   void reached(int64_t position) {
-    usage_.prefilled_tokens =
-        std::max(usage_.prefilled_tokens, std::min(position, usage_.prompt_tokens));
+    usage_.prefilled_tokens = std::max(usage_.prefilled_tokens, std::min(position, usage_.prompt_tokens));
   }
 
   // The next token from logits [vocab_size]. Touches nothing that another Generation has: several may choose

@@ -65,11 +65,11 @@ struct Standing {
   bool can_spend = true;  // a request that costs something would be admitted, as far as the balance goes
 };
 
-// Limits are looked at in three steps, each when its question can be answered: enter() before anything is made
-// of a request, allow() once its model is known, claim() once its prompt has been counted. A claim is the most
-// that the request may come to; it is held from then on and shrinks to what the request was. Who asks has to
-// find room for its prompt beside what is used and claimed, and some money beside what is spent and claimed:
-// so a limit is passed by one request's answer at the most, however many begin at once.
+// Limits are looked at in three steps, each when its question can be answered: enter() before anything is
+// made of a request, allow() once its model is known, claim() once its prompt has been counted. A claim is
+// the most that the request may come to; it is held from then on and shrinks to what the request was. Who
+// asks has to find room for its prompt beside what is used and claimed, and some money beside what is spent
+// and claimed: so a limit is passed by one request's answer at the most, however many begin at once.
 class Accounts {
  public:
   // Every key, and the days' totals from the month's first day on, as the database has them now. What runs or

@@ -227,11 +227,12 @@ struct Ledger::Impl {
   // Whatever a request to a server of these models asks for, by whatever name.
   bool everything_costs(std::span<const std::string> models, int64_t now) const {
     const std::lock_guard lock(mutex);
-    return prices && std::ranges::all_of(prices->models, [&](const ModelPrice& row) {
-             return costs_something(price_at(row, now / 1000));
-           }) && std::ranges::all_of(models, [&](const std::string& model) {
-             return prices->find(model, model) != nullptr;
-           });
+    return prices &&
+           std::ranges::all_of(
+               prices->models,
+               [&](const ModelPrice& row) { return costs_something(price_at(row, now / 1000)); }) &&
+           std::ranges::all_of(
+               models, [&](const std::string& model) { return prices->find(model, model) != nullptr; });
   }
 
   void hand_over(Ended one) {
@@ -322,7 +323,8 @@ class Ledger::RealMeter final : public Meter {
     sent_total_ = sent_total;
     const Claim sent{count(sent_total), cost_of(request_.price, sent_total), 0};
     const int64_t seen = std::max(seen_, sent_total.completion);
-    const Claim claim{std::max(count(most_), sent.tokens), std::max(cost_of(request_.price, most_), sent.cost),
+    const Claim claim{std::max(count(most_), sent.tokens),
+                      std::max(cost_of(request_.price, most_), sent.cost),
                       std::max<int64_t>(0, most_.completion - seen)};
     impl_.accounts.change(request_.key_id, difference(sent, sent_), difference(claim, claim_), seen - seen_,
                           unix_ms());

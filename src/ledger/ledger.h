@@ -36,8 +36,8 @@ class Meter {
   virtual void sending(int socket, size_t size, const Tokens& total) = 0;
   // The system has taken them.
   virtual void sent() = 0;
-  // The request has ended: the key has a place for another one. `total` was made for the client and is charged,
-  // whether it still leaves or not; nothing: what was sent is.
+  // The request has ended: the key has a place for another one. `total` was made for the client and is
+  // charged, whether it still leaves or not; nothing: what was sent is.
   virtual void finish(const char* status, const Tokens& total) = 0;
 };
 
@@ -68,7 +68,8 @@ class Ledger {
   ~Ledger();
 
   std::optional<Caller> authenticate(std::string_view secret) const;
-  // The three steps of accounts.h. Of a server of `models` (their own names); nothing is known of the request.
+  // The three steps of accounts.h. Of a server of `models` (their own names); nothing is known of the
+  // request.
   Entry enter(const Caller& caller, Purpose purpose, std::span<const std::string> models);
   Decision allow(const Caller& caller, const std::string& asked_model, const std::string& served_model) const;
   // The meter keeps the place until its finish().

@@ -213,8 +213,8 @@ Store::Credit Store::credit(const std::string& key_id, Nanos amount, bool grante
     const Row& row = known.rows[0];
     if (number_at(row, 0) != amount || (number_at(row, 1) != 0) != granted) {
       throw_error(ErrorCode::kBadInput,
-                  "[ledger] the idempotency key \"{}\" stands for a credit of {}, not {}: use another one", once,
-                  money_text(number_at(row, 0)), money_text(amount));
+                  "[ledger] the idempotency key \"{}\" stands for a credit of {}, not {}: use another one",
+                  once, money_text(number_at(row, 0)), money_text(amount));
     }
     return Credit::kKnown;
   }

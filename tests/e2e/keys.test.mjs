@@ -321,7 +321,7 @@ test('what operators see: keys made, changed, credited, revoked; usage; errors; 
   assert.equal((await named.json()).repeated, true);
   const once = () => ledger.hadal('keys', 'credit', id, '0.25', '--granted', '--idempotency-key', 'gift 2');
   assert.equal((await once()).key.balance.granted, (await once()).key.balance.granted);
-  await ledger.hadal('keys', 'credit', id, '--granted', '--', '-0.25');
+  assert.equal((await call(`/admin/keys/${id}/credit`, admin, { amount: '-0.25', granted: true })).status, 200);
   const rotated = await call(`/admin/keys/${id}/rotate`, admin, {});
   assert.equal((await call('/v1/models', secret)).status, 401);
   assert.equal((await call('/v1/models', rotated.body.secret)).status, 200);

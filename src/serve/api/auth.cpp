@@ -72,11 +72,11 @@ ApiError refusal(const ledger::Decision& decision, const std::string& model, con
           fmt::format("Rate limit reached: {} tokens per day (UTC) for this API key{}", limit, reason),
           decision.retry_seconds);
     case Verdict::kMonthlySpend:
-      return too_many("insufficient_quota",
-                      fmt::format("Spending limit reached: {} {} per month (UTC) for this API key{}",
-                                  ledger::money_text(limit), currency,
-                                  decision.reserved ? reason : std::string()),
-                      decision.retry_seconds);
+      return too_many(
+          "insufficient_quota",
+          fmt::format("Spending limit reached: {} {} per month (UTC) for this API key{}",
+                      ledger::money_text(limit), currency, decision.reserved ? reason : std::string()),
+          decision.retry_seconds);
     case Verdict::kBusy:
       return {503, "server_overloaded", "too many requests are under way; try again later"};
     case Verdict::kUnknownKey:
@@ -151,8 +151,7 @@ std::shared_ptr<ledger::Meter> admit(const Call& call, const NamedModel& model, 
       ledger.admit(*call.caller, call.place,
                    {call.request_id, model.billed, model.served.id, std::string(call.endpoint), prompt_tokens,
                     most_completion_tokens});
-  if (!admission.meter)
-    throw refusal(admission.decision, model.billed, ledger.currency(), prompt_tokens);
+  if (!admission.meter) throw refusal(admission.decision, model.billed, ledger.currency(), prompt_tokens);
   return std::move(admission.meter);
 }
 

@@ -21,9 +21,9 @@ std::string credentials_of(const http::Request& request);
 std::optional<ledger::Caller> authenticate(const Service& service, const http::Request& request,
                                            Access access);
 
-// What stands between a caller and the work that a request makes, in this order (docs/guide/keys.md). Each does
-// nothing on an open server, and throws ApiError 401, 402, 403, 429 or 503 as the key's settings have it, with
-// Retry-After where waiting helps.
+// What stands between a caller and the work that a request makes, in this order (docs/guide/keys.md). Each
+// does nothing on an open server, and throws ApiError 401, 402, 403, 429 or 503 as the key's settings have
+// it, with Retry-After where waiting helps.
 
 // Before anything is made of the body: a place among the key's requests, held by Call::place.
 std::shared_ptr<ledger::Place> enter(const Service& service, const std::optional<ledger::Caller>& caller,

@@ -96,7 +96,7 @@ class TextWriter final : public OpenAiWriter {
 
   std::shared_ptr<const text::Tokenizer> tokenizer_;
   bool logprobs_;
-  std::vector<int64_t> offsets_;  // of each choice's next token, in characters
+  std::vector<int64_t> offsets_;                         // of each choice's next token, in characters
   std::vector<std::vector<engine::TokenLogprob>> kept_;  // of each choice of a whole answer
   std::string echo_;
 };

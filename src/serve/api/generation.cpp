@@ -50,13 +50,13 @@ struct AnswerMeans {
   std::function<void(const ApiError&)> on_broken;
 };
 
-// What was made so far. The prompt counts once, however many choices, as the one has it that is furthest: when
-// all are complete it is the first, as usage_json() says it.
+// What was made so far. The prompt counts once, however many choices, as the one has it that is furthest:
+// when all are complete it is the first, as usage_json() says it.
 ledger::Tokens tokens_of(const std::vector<Choice>& choices) {
   const engine::Usage& furthest =
       std::ranges::max_element(choices, {}, [](const Choice& c) { return c.usage.prefilled_tokens; })->usage;
-  ledger::Tokens tokens{furthest.prefilled_tokens, std::min(furthest.cached_tokens, furthest.prefilled_tokens),
-                        0, 0};
+  ledger::Tokens tokens{furthest.prefilled_tokens,
+                        std::min(furthest.cached_tokens, furthest.prefilled_tokens), 0, 0};
   for (const Choice& choice : choices) {
     tokens.completion += choice.usage.completion_tokens;
     tokens.reasoning += choice.usage.reasoning_tokens;
@@ -349,13 +349,14 @@ void generate(const Call& call, const NamedModel& model, engine::Request request
     throw;
   }
   answer->open();
-  call.exchange->on_hang_up([&engine, &service = call.service, weak = std::weak_ptr(answer), ids = std::move(ids)] {
-    const auto answer = weak.lock();
-    // Those that a stopping server cuts off have not left.
-    const bool stopping = service.transport && service.transport().draining;
-    if (answer && !stopping) answer->client_left();
-    for (const auto id : ids) engine.cancel(id);
-  });
+  call.exchange->on_hang_up(
+      [&engine, &service = call.service, weak = std::weak_ptr(answer), ids = std::move(ids)] {
+        const auto answer = weak.lock();
+        // Those that a stopping server cuts off have not left.
+        const bool stopping = service.transport && service.transport().draining;
+        if (answer && !stopping) answer->client_left();
+        for (const auto id : ids) engine.cancel(id);
+      });
 }
 
 }  // namespace hadal::serve::api

@@ -41,12 +41,13 @@ std::shared_ptr<void> LargeAnswers::take(const std::string& caller, int64_t entr
   const auto own = held_->of.find(caller);
   const int64_t has = own == held_->of.end() ? 0 : own->second;
   if (!caller.empty() && has + entries > kMaxCallersLogprobEntries) {
-    throw ApiError(429, "logprobs_limit",
-                   fmt::format("Rate limit reached: this API key's whole answers under way have room for {} "
-                               "log-probabilities, at most {}, and this one asks for {}: wait for one to end, "
-                               "or stream",
-                               has, kMaxCallersLogprobEntries, entries),
-                   "logprobs")
+    throw ApiError(
+        429, "logprobs_limit",
+        fmt::format("Rate limit reached: this API key's whole answers under way have room for {} "
+                    "log-probabilities, at most {}, and this one asks for {}: wait for one to end, "
+                    "or stream",
+                    has, kMaxCallersLogprobEntries, entries),
+        "logprobs")
         .with_header("Retry-After", "1");
   }
   if (held_->all + entries > kMaxServersLogprobEntries) {

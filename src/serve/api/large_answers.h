@@ -1,5 +1,5 @@
-// Whole answers with log-probabilities: they are large, and wait in memory for their end. Here is how much they
-// may take, and the thread that writes them, for the engine's has other streams to serve.
+// Whole answers with log-probabilities: they are large, and wait in memory for their end. Here is how much
+// they may take, and the thread that writes them, for the engine's has other streams to serve.
 #pragma once
 
 #include <condition_variable>

@@ -71,9 +71,8 @@ Json text_logprobs(const text::Tokenizer& tokenizer, std::span<const engine::Tok
   return json;
 }
 
-std::string lists_text(
-    const std::vector<engine::TokenLogprob>& tokens,
-    const std::function<Json(std::span<const engine::TokenLogprob>)>& write) {
+std::string lists_text(const std::vector<engine::TokenLogprob>& tokens,
+                       const std::function<Json(std::span<const engine::TokenLogprob>)>& write) {
   constexpr size_t kTokensAtOnce = 64;
   std::vector<std::pair<std::string, std::string>> lists;  // name, elements
   size_t begin = 0;

@@ -21,10 +21,9 @@ base::Json chat_logprobs(const text::Tokenizer& tokenizer, std::span<const engin
 base::Json text_logprobs(const text::Tokenizer& tokenizer, std::span<const engine::TokenLogprob> tokens,
                          int64_t& offset);
 
-// The text of write(tokens), an object of lists: written a few tokens at a time, for as Json it would take ten
-// times the memory.
-std::string lists_text(
-    const std::vector<engine::TokenLogprob>& tokens,
-    const std::function<base::Json(std::span<const engine::TokenLogprob>)>& write);
+// The text of write(tokens), an object of lists: written a few tokens at a time, for as Json it would take
+// ten times the memory.
+std::string lists_text(const std::vector<engine::TokenLogprob>& tokens,
+                       const std::function<base::Json(std::span<const engine::TokenLogprob>)>& write);
 
 }  // namespace hadal::serve::api

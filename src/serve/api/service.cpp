@@ -221,8 +221,7 @@ http::Handler make_handler(const Service& service) {
       const Route& route = find_route(request, dialect);
       note->caller = authenticate(service, request, route.access);
       auto place = route.work ? enter(service, note->caller, *route.work) : nullptr;
-      route.handle(
-          {service, request, exchange, id, route.path.substr(1), note->caller, std::move(place)});
+      route.handle({service, request, exchange, id, route.path.substr(1), note->caller, std::move(place)});
     } catch (...) {
       exchange->respond(error_answer(current_api_error(), dialect));
     }
