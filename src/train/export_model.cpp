@@ -14,16 +14,27 @@ namespace {
 // text/chat_template.h in Jinja, for the programs that read it from here.
 constexpr const char* kJinjaTemplate =
     "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}"
-    "{{ bos_token }}{% set ns = namespace(system='') %}"
+    "{{ bos_token }}{% set ns = namespace(system='', found=false, results=false) %}"
     "{% for m in messages %}{% if m['role'] == 'system' %}"
-    "{% set ns.system = ns.system + ('\\n\\n' if ns.system else '') + m['content'] %}{% endif %}{% endfor %}"
+    "{% set ns.system = ns.system + ('\\n\\n' if ns.found else '') + m['content'] %}{% set ns.found = true %}"
+    "{% endif %}{% endfor %}"
     "{{ ns.system }}"
+    "{% if tools %}{{ ('\\n\\n' if ns.found else '') + 'You can call these functions:' }}"
+    "{% for tool in tools %}{{ '\\n' + (tool | tojson) }}{% endfor %}{% endif %}"
     "{% for m in messages %}"
-    "{% if m['role'] == 'user' %}{{ '<｜User｜>' + m['content'] }}"
-    "{% elif m['role'] == 'assistant' %}{{ '<｜Assistant｜>' + m['content'] + '<｜end▁of▁sentence｜>' }}{% "
-    "endif %}"
+    "{% if m['role'] == 'user' %}{{ '<｜User｜>' + m['content'] }}{% set ns.results = false %}"
+    "{% elif m['role'] == 'tool' %}"
+    "{{ '<｜tool▁output▁begin｜>' + m['content'] + '<｜tool▁output▁end｜>' }}{% set ns.results = true %}"
+    "{% elif m['role'] == 'assistant' %}"
+    "{{ ('' if ns.results else '<｜Assistant｜>') + (m['content'] or '') }}{% set ns.results = false %}"
+    "{% if m['tool_calls'] %}{{ '<｜tool▁calls▁begin｜>' }}{% for call in m['tool_calls'] %}"
+    "{% set arguments = call['function']['arguments'] %}"
+    "{{ '<｜tool▁call▁begin｜>' + call['function']['name'] + '<｜tool▁sep｜>' }}"
+    "{{ arguments if arguments is string else arguments | tojson }}{{ '<｜tool▁call▁end｜>' }}"
+    "{% endfor %}{{ '<｜tool▁calls▁end｜>' }}{% endif %}"
+    "{{ '<｜end▁of▁sentence｜>' }}{% endif %}"
     "{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<｜Assistant｜>' }}{% endif %}";
+    "{% if add_generation_prompt and not ns.results %}{{ '<｜Assistant｜>' }}{% endif %}";
 
 base::Json tokenizer_config(const model::ModelConfig& config) {
   return {{"tokenizer_class", "PreTrainedTokenizerFast"},

@@ -43,3 +43,26 @@ test('hadal-nano takes turns', async () => {
   assert.match(await ask('My name is Karl.', messages), /\bKarl\b/);
   assert.match(await ask('What is my name?', messages), /\bKarl\b/);
 });
+
+// It never learnt to call, so it calls when it must: a name and arguments that hold to the schema, and then it goes on.
+test('hadal-nano calls a function that is demanded, and takes its result', async () => {
+  const parameters = {
+    type: 'object',
+    properties: { city: { enum: ['Rome', 'Oslo'] }, days: { type: 'integer', minimum: 1, maximum: 9 } },
+    required: ['city', 'days'],
+    additionalProperties: false,
+  };
+  const tools = [{ type: 'function', function: { name: 'weather', description: 'Tells the weather.', parameters, strict: true } }];
+  const messages = [{ role: 'user', content: 'What is the weather in Rome?' }];
+  const asked = await client.chat.completions.create({
+    model: 'hadal-nano', messages, tools, tool_choice: { type: 'function', function: { name: 'weather' } }, max_tokens: 60,
+  });
+  const [call] = asked.choices[0].message.tool_calls;
+  assert.equal(asked.choices[0].finish_reason, 'tool_calls');
+  assert.equal(call.function.name, 'weather');
+  const { city, days } = JSON.parse(call.function.arguments);
+  assert.ok(['Rome', 'Oslo'].includes(city) && Number.isInteger(days), call.function.arguments);
+  messages.push(asked.choices[0].message, { role: 'tool', tool_call_id: call.id, content: 'Rain.' });
+  const told = await client.chat.completions.create({ model: 'hadal-nano', messages, tools, max_tokens: 20 });
+  assert.ok(told.usage.prompt_tokens > asked.usage.prompt_tokens);
+});

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/files.h"
+#include "base/json.h"
 #include "vocabularies.h"
 
 namespace hadal::text {
@@ -74,9 +76,22 @@ TEST(ChatFormat, V3) {
   EXPECT_FALSE(prompt_of("deepseek-v3", {user("Hi")}).starts_in_reasoning);
 }
 
-TEST(ChatFormat, NanoIsV3WithoutTools) {
+TEST(ChatFormat, NanoIsV3WithPlainTools) {
   EXPECT_EQ(text_of("hadal-nano", {user("Hi")}), text_of("deepseek-v3", {user("Hi")}));
-  EXPECT_SAYS(error_of("hadal-nano", {user("Hi"), calls("", {{"1", "f", "{}"}})}), "has no tools");
+  const std::vector<ToolDefinition> tools{{"f", "Does.", R"({"type": "object"})"}, {"g", "", ""}};
+  const std::vector<Message> messages{
+      {"system", "Be brief."}, user("Hi"), calls("", {{"1", "f", "{}"}}), result("done", "1")};
+  EXPECT_EQ(text_of("hadal-nano", messages, {.tools = tools}), BOS
+            "Be brief.\n\nYou can call these functions:\n"
+            "{\"type\": \"function\", \"function\": {\"name\": \"f\", \"description\": \"Does.\", "
+            "\"parameters\": {\"type\": \"object\"}}}\n"
+            "{\"type\": \"function\", \"function\": {\"name\": \"g\"}}"
+            "<｜User｜>Hi<｜Assistant｜><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>{}"
+            "<｜tool▁call▁end｜><｜tool▁calls▁end｜>" EOS "<｜tool▁output▁begin｜>done<｜tool▁output▁end｜>");
+}
+
+TEST(ChatFormat, AFormatWithoutToolsSaysSo) {
+  EXPECT_SAYS(error_of("deepseek-v2", {user("Hi"), calls("", {{"1", "f", "{}"}})}), "has no tools");
 }
 
 TEST(ChatFormat, R1) {
@@ -248,6 +263,9 @@ TEST(ChatFormat, IsFoundFromTheCheckpoint) {
       "{{'<｜User｜>' + m}}{{'<｜Assistant｜><｜tool▁calls▁begin｜>'}}\n```json\n";
   EXPECT_EQ(found(kV3, "", "deepseek_v3"), "deepseek-v3");
   EXPECT_EQ(found("{{'<｜User｜>' + m + '<｜Assistant｜>'}}", "", "deepseek_v3"), "hadal-nano");
+  const base::Json nano =
+      base::parse_json(base::read_file(HADAL_SOURCE_DIR "/models/hadal-nano/tokenizer_config.json"), "nano");
+  EXPECT_EQ(found(nano["chat_template"].get<std::string>(), "", "deepseek_v3"), "hadal-nano");
   const std::string r1 = std::string(kV3) + "{% set content = content.split('</think>')[-1] %}";
   EXPECT_EQ(found(r1, "", "deepseek_v3"), "deepseek-r1-0528");
   EXPECT_EQ(found(r1 + "{{'<｜Assistant｜><think>\\n'}}", "", "deepseek_v3"), "deepseek-r1");

@@ -12,6 +12,7 @@ extern const ChatFormat kDeepSeekR1_0528;
 extern const ChatFormat kDeepSeekV31;
 extern const ChatFormat kDeepSeekR1Distill;
 extern const ChatFormat kHadalNano;
+inline constexpr std::string_view kNanoBeforeTools = "You can call these functions:";
 extern const ChatFormat kMoonlight;
 extern const ChatFormat kKimiK2;
 extern const ChatFormat kKimiK2Thinking;

@@ -51,7 +51,10 @@ constexpr std::array<Row, 11> kRows = {{
      [](const Signs& s) { return has(s.name, "deepseek-r1") && !has(s.name, "0528"); }},
     {&kDeepSeekR1_0528, [](const Signs& s) { return s.deepseek_roles() && has(s.jinja, kThinkEnd); },
      [](const Signs& s) { return has(s.name, "r1-0528"); }},
-    {&kHadalNano, [](const Signs& s) { return s.deepseek_roles() && !has(s.jinja, kToolCallsBegin); },
+    {&kHadalNano,
+     [](const Signs& s) {
+       return s.deepseek_roles() && (!has(s.jinja, kToolCallsBegin) || has(s.jinja, kNanoBeforeTools));
+     },
      [](const Signs& s) { return has(s.name, "hadal-nano"); }},
     {&kDeepSeekV3, [](const Signs& s) { return s.deepseek_roles(); },
      [](const Signs& s) { return s.tokenizer.find(kUser) && s.tokenizer.find(kAssistant); }},

@@ -54,6 +54,7 @@ const FORMATS = [
   ...[false, true].map((thinking) => ({
     format: "glm-4.7", template: bundled("GLM-4.7-Flash"), tools: "object", variables: { enable_thinking: thinking }, thinking, definitions: "openai",
   })),
+  { format: "hadal-nano", template: JSON.parse(readFileSync(new URL("../../../models/hadal-nano/tokenizer_config.json", import.meta.url), "utf8")).chat_template, tools: "text", definitions: "openai" },
 ];
 
 // As a caller of OpenAI's API offers it. (llama.cpp's copies of Kimi's templates have lost how Kimi writes JSON: tests/text has it.)
