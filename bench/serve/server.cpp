@@ -33,9 +33,10 @@ int main(int argc, char** argv) {
   stub.step_seconds = step_ms / 1000;
   bench::set_stub_options(stub);
   serve::http::Server server(http);
+  const auto large_answers = std::make_shared<serve::api::LargeAnswers>();
   const auto engine = engine::Engine::open(tokenizer, {});
-  const serve::api::Service service =
-      serve::api::make_service(*engine, [&server] { return server.counters(); });
+  serve::api::Service service = serve::api::make_service(*engine, [&server] { return server.counters(); });
+  service.large_answers = large_answers;
   server.listen();
   std::printf("%d\n", server.port());
   std::fflush(stdout);

@@ -10,8 +10,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "ledger/secrets.h"
-#include "serve/api/service.h"
-#include "serve/http/server.h"
+#include "serve/live_api.h"
 #include "serve/raw_client.h"
 #include "serve/tiny_model.h"
 
@@ -39,26 +38,14 @@ class Admission : public testing::Test {
     keys.prices = directory_ + "/prices.toml";
     keys.poll_seconds = 0.02;
     ledger_ = ledger::Ledger::open(keys).release();
-    http::ServerOptions options;
-    options.refusal = refusal;
-    server_ = new http::Server(options);
     engine::EngineOptions engine_options;
     engine_options.threads = 1;
     engine_options.max_itl_ms = 1;  // prompts in small pieces: a client can leave between two
-    engine_ = engine::Engine::open(directory_ + "/tiny", engine_options).release();
-    service_ = new Service(make_service(*engine_, [] { return server_->counters(); }));
-    service_->ledger = ledger_;
-    server_->listen();
-    thread_ = new std::thread([] { server_->run(make_handler(*service_)); });
+    api_ = new test::LiveApi(directory_ + "/tiny", {}, engine_options, ledger_);
   }
 
   static void TearDownTestSuite() {
-    server_->stop();
-    thread_->join();
-    delete thread_;
-    delete engine_;
-    delete service_;
-    delete server_;
+    delete api_;
     delete ledger_;
     std::filesystem::remove_all(directory_);
   }
@@ -88,7 +75,7 @@ class Admission : public testing::Test {
 
   static std::pair<int, Json> call(const Key& key, const std::string& path, const std::string& body,
                                    const std::string& header = {}) {
-    RawClient client(server_->port());
+    RawClient client(api_->server().port());
     EXPECT_TRUE(client.send(request(key, path, body, header)));
     const std::string response = client.read_response();
     const size_t end = response.find("\r\n\r\n");
@@ -105,7 +92,7 @@ class Admission : public testing::Test {
 
   // Prompt tokens that the model was run on for somebody; finished conversations are prepared besides.
   static uint64_t computed_tokens() {
-    const auto metrics = engine_->metrics();
+    const auto metrics = api_->engine().metrics();
     return metrics.prefilled_tokens_total - metrics.kept_tokens_total;
   }
 
@@ -114,7 +101,7 @@ class Admission : public testing::Test {
     std::vector<ledger::UsageRecord> records;
     EXPECT_TRUE(eventually([&] {
       records = ledger::Store::open(directory_ + "/keys.db")->records({0, INT64_MAX, key.id, ""}, 10);
-      return !records.empty() && engine_->metrics().running + engine_->metrics().waiting == 0;
+      return !records.empty() && api_->engine().metrics().running + api_->engine().metrics().waiting == 0;
     }));
     EXPECT_EQ(records.size(), 1u);
     return records.empty() ? ledger::UsageRecord{} : records[0];
@@ -133,10 +120,7 @@ class Admission : public testing::Test {
 
   static inline std::string directory_;
   static inline ledger::Ledger* ledger_ = nullptr;
-  static inline http::Server* server_ = nullptr;
-  static inline engine::Engine* engine_ = nullptr;
-  static inline Service* service_ = nullptr;
-  static inline std::thread* thread_ = nullptr;
+  static inline test::LiveApi* api_ = nullptr;
 };
 
 const std::vector<std::string> kGenerating = {"/v1/chat/completions", "/v1/completions", "/v1/messages",
@@ -163,7 +147,7 @@ TEST_F(Admission, WhoIsOverALimitMakesNoWork) {
   ledger::KeySettings settings;
   settings.limits.concurrency = 1;
   const Key one = make_key("one", ledger::kNanosPerUnit, settings);
-  RawClient stream(server_->port());
+  RawClient stream(api_->server().port());
   ASSERT_TRUE(stream.send(request(one, "/v1/chat/completions", chat(3000, {{"stream", true}}).dump())));
   stream.read_until("data: ");
   for (const std::string& path : all_paths()) {
@@ -261,20 +245,41 @@ TEST_F(Admission, ABurstIsBoundedByWhatItMayCost) {
 
 TEST_F(Admission, WhoLeavesAWholeAnswerPaysForWhatWasMade) {
   const Key key = make_key("leaver", ledger::kNanosPerUnit);
-  const auto before = engine_->metrics();
+  const auto before = api_->engine().metrics();
   {
-    RawClient client(server_->port());
+    RawClient client(api_->server().port());
     ASSERT_TRUE(client.send(request(key, "/v1/chat/completions", chat(2000, {{"n", 2}}).dump())));
-    ASSERT_TRUE(eventually(
-        [&] { return engine_->metrics().generated_tokens_total >= before.generated_tokens_total + 20; }));
+    ASSERT_TRUE(eventually([&] {
+      return api_->engine().metrics().generated_tokens_total >= before.generated_tokens_total + 20;
+    }));
   }
   const auto record = record_of(key);
-  const auto after = engine_->metrics();
+  const auto after = api_->engine().metrics();
   EXPECT_EQ(record.status, "cancelled");
   EXPECT_EQ(record.tokens.completion,
             static_cast<int64_t>(after.generated_tokens_total - before.generated_tokens_total));  // of both
   EXPECT_GT(record.tokens.prompt, 10);
   EXPECT_EQ(record.cost, record.tokens.prompt * kPromptToken + record.tokens.completion * kAnswerToken);
+  expect_settled(key, ledger::kNanosPerUnit);
+}
+
+// Cut just before the end: all of it was made, and none of it, or not all, was taken.
+TEST_F(Admission, WhoDoesNotTakeAWholeAnswerPaysForIt) {
+  constexpr int kTokens = 1000;
+  const Key key = make_key("deaf", ledger::kNanosPerUnit);
+  const auto before = api_->engine().metrics().length_total;
+  {
+    RawClient client(api_->server().port());
+    // Some 1.5 MB: more than sockets hold.
+    const Json body = chat(kTokens, {{"logprobs", true}, {"top_logprobs", 20}});
+    ASSERT_TRUE(client.send(request(key, "/v1/chat/completions", body.dump())));
+    ASSERT_TRUE(eventually([&] { return api_->engine().metrics().length_total > before; }));
+    ASSERT_TRUE(eventually([&] { return ledger_->standing(key.id)->running == 0; }));  // it is on its way
+  }
+  const auto record = record_of(key);
+  EXPECT_EQ(record.status, "cancelled");
+  EXPECT_EQ(record.tokens.completion, kTokens);
+  EXPECT_EQ(record.cost, record.tokens.prompt * kPromptToken + kTokens * kAnswerToken);
   expect_settled(key, ledger::kNanosPerUnit);
 }
 
@@ -286,7 +291,7 @@ TEST_F(Admission, WhoLeavesAPromptPaysForWhatWasComputedOfIt) {
     for (int i = 0; i < 3000; ++i) text += " sea";
     const uint64_t before = computed_tokens();
     {
-      RawClient client(server_->port());
+      RawClient client(api_->server().port());
       const Json body = {{"prompt", text}, {"max_tokens", 100}, {"stream", true}};
       ASSERT_TRUE(client.send(request(key, "/v1/completions", body.dump())));
       ASSERT_TRUE(eventually([&] { return computed_tokens() > before; }));
@@ -323,7 +328,7 @@ TEST_F(Admission, LogprobsOfWholeAnswersHaveOneRoom) {
   // 16 x 2800 x 21: nearly as many as one answer may have, and two of these fit a key's room.
   const std::string large = chat(2800, {{"n", 16}, {"logprobs", true}, {"top_logprobs", 20}}).dump();
   {
-    RawClient first(server_->port()), second(server_->port());
+    RawClient first(api_->server().port()), second(api_->server().port());
     for (RawClient* client : {&first, &second})
       ASSERT_TRUE(client->send(request(key, "/v1/chat/completions", large)));
     ASSERT_TRUE(eventually([&] { return ledger_->state().open_requests == 2; }));
@@ -341,7 +346,7 @@ TEST_F(Admission, LogprobsOfWholeAnswersHaveOneRoom) {
     EXPECT_EQ(answer["choices"].size(), 11u);
     EXPECT_TRUE(answer["choices"][10]["logprobs"]["content"].is_array());
   }
-  RawClient again(server_->port());
+  RawClient again(api_->server().port());
   ASSERT_TRUE(again.send(request(key, "/v1/chat/completions", large)));
   EXPECT_TRUE(eventually([&] { return ledger_->state().open_requests == 1; }));
 }

@@ -5,8 +5,7 @@
 #include <thread>
 
 #include "base/json.h"
-#include "serve/api/service.h"
-#include "serve/http/server.h"
+#include "serve/live_api.h"
 #include "serve/raw_client.h"
 #include "serve/tiny_model.h"
 
@@ -23,30 +22,20 @@ class ApiServer : public testing::Test {
     directory_ = testing::TempDir() + "hadal-api-" + std::to_string(::getpid());
     test::make_tiny_model(directory_ + "/tiny", 128, 4096);
     http::ServerOptions options;
-    options.refusal = refusal;
     options.max_body_bytes = 1'000'000;
-    server_ = new http::Server(options);
     engine::EngineOptions engine_options;
     engine_options.threads = 1;
     engine_options.max_queue = 8;
-    engine_ = engine::Engine::open(directory_ + "/tiny", engine_options).release();
-    service_ = new Service(make_service(*engine_, [] { return server_->counters(); }));
-    server_->listen();
-    thread_ = new std::thread([] { server_->run(make_handler(*service_)); });
+    api_ = new test::LiveApi(directory_ + "/tiny", options, engine_options);
   }
 
   static void TearDownTestSuite() {
-    server_->stop();
-    thread_->join();
-    delete thread_;
-    delete engine_;
-    delete service_;
-    delete server_;
+    delete api_;
     std::filesystem::remove_all(directory_);
   }
 
   static std::pair<std::string, Json> call(const std::string& bytes) {
-    RawClient client(server_->port());
+    RawClient client(api_->server().port());
     EXPECT_TRUE(client.send(bytes));
     const std::string response = client.read_response();
     const size_t end = response.find("\r\n\r\n");
@@ -66,16 +55,13 @@ class ApiServer : public testing::Test {
   }
 
   static std::string stream(const std::string& path, const Json& body) {
-    RawClient client(server_->port());
+    RawClient client(api_->server().port());
     EXPECT_TRUE(client.send(test::post(path, body.dump())));
     return client.read_until("0\r\n\r\n");
   }
 
   static inline std::string directory_;
-  static inline http::Server* server_ = nullptr;
-  static inline engine::Engine* engine_ = nullptr;
-  static inline Service* service_ = nullptr;
-  static inline std::thread* thread_ = nullptr;
+  static inline test::LiveApi* api_ = nullptr;
 };
 
 Json hello(Json extra = Json::object()) {
@@ -272,7 +258,7 @@ TEST_F(ApiServer, SaysWhatIsWrong) {
     EXPECT_EQ(json["error"]["code"], c.code) << json;
     EXPECT_TRUE(json["error"]["message"].is_string());
   }
-  RawClient client(server_->port());
+  RawClient client(api_->server().port());
   client.send(test::post(chat, std::string(1'500'000, ' ')));
   const std::string answer = client.read_response();
   EXPECT_EQ(status(answer), 413);
@@ -299,16 +285,17 @@ TEST_F(ApiServer, LetsLocalPagesIn) {
 
 TEST_F(ApiServer, StopsGeneratingForClientsThatLeave) {
   for (const bool streaming : {true, false}) {
-    const auto before = engine_->metrics();
+    const auto before = api_->engine().metrics();
     {
-      RawClient client(server_->port());
+      RawClient client(api_->server().port());
       ASSERT_TRUE(client.send(test::post(
           "/v1/completions", Json{{"prompt", "x"}, {"max_tokens", 2000}, {"stream", streaming}}.dump())));
       ASSERT_TRUE(eventually(
-          [&] { return engine_->metrics().generated_tokens_total > before.generated_tokens_total; }));
+          [&] { return api_->engine().metrics().generated_tokens_total > before.generated_tokens_total; }));
     }
-    ASSERT_TRUE(eventually([] { return engine_->metrics().running == 0; }));
-    EXPECT_LT(engine_->metrics().generated_tokens_total - before.generated_tokens_total, 2000u) << streaming;
+    ASSERT_TRUE(eventually([] { return api_->engine().metrics().running == 0; }));
+    EXPECT_LT(api_->engine().metrics().generated_tokens_total - before.generated_tokens_total, 2000u)
+        << streaming;
   }
 }
 
@@ -320,16 +307,18 @@ TEST_F(ApiServer, RefusesMoreThanTheQueueHolds) {
     return test::post("/v1/completions", body.dump());
   };
   for (int i = 0; i < 8; ++i) {
-    clients.push_back(std::make_unique<RawClient>(server_->port()));
+    clients.push_back(std::make_unique<RawClient>(api_->server().port()));
     ASSERT_TRUE(clients.back()->send(request(i)));
   }
-  ASSERT_TRUE(eventually([] { return engine_->metrics().running + engine_->metrics().waiting == 8; }));
+  ASSERT_TRUE(
+      eventually([] { return api_->engine().metrics().running + api_->engine().metrics().waiting == 8; }));
   const auto [head, json] = call(request(8));
   EXPECT_EQ(status(head), 503);
   EXPECT_NE(head.find("Retry-After"), std::string::npos);
   EXPECT_EQ(json["error"]["code"], "server_overloaded");
   clients.clear();
-  ASSERT_TRUE(eventually([] { return engine_->metrics().running + engine_->metrics().waiting == 0; }));
+  ASSERT_TRUE(
+      eventually([] { return api_->engine().metrics().running + api_->engine().metrics().waiting == 0; }));
 }
 
 TEST_F(ApiServer, AnswersManyAtOnce) {

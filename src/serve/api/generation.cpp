@@ -20,6 +20,7 @@ namespace {
 
 constexpr const char* kTimeoutHeader = "X-Request-Timeout-Ms";
 constexpr int64_t kMaxTimeoutMs = 7 * 24 * 3600 * int64_t{1000};
+constexpr size_t kLongBytes = 128 * 1024;  // of a whole answer: its JSON takes 0.4 ms
 
 // What a request's answer was sent, by the ledger's count, as its bytes leave; and the room that they take.
 class AnswerReceipt final : public http::Receipt {
@@ -42,11 +43,10 @@ class AnswerReceipt final : public http::Receipt {
 // What an answer is given, besides where it goes.
 struct AnswerMeans {
   std::unique_ptr<AnswerWriter> writer;
-  std::shared_ptr<ledger::Meter> meter;  // null: nothing is counted
-  // Of a whole answer with log-probabilities: its room among them, and who writes it.
-  std::shared_ptr<void> room;
-  LargeAnswers* large_answers = nullptr;
-  bool own_deadline = false;  // the client's, not the server's
+  std::shared_ptr<ledger::Meter> meter;   // null: nothing is counted
+  std::shared_ptr<void> room;             // of a whole answer with log-probabilities
+  LargeAnswers* large_answers = nullptr;  // who writes it, and what else is long
+  bool own_deadline = false;              // the client's, not the server's
   std::function<void(const ApiError&)> on_broken;
 };
 
@@ -151,7 +151,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
       if (ended_) finish(status_of(choices_), tokens_of(choices_));
       if (!bytes.empty()) exchange_->write(std::move(bytes), std::move(receipt));
       if (ended_) exchange_->end_stream();
-    } else if (ended_ && room_) {
+    } else if (ended_ && (room_ || is_long())) {
       large_answers_->post([self = shared_from_this()] {
         const std::lock_guard lock(self->mutex_);
         self->respond_whole();
@@ -159,6 +159,16 @@ class Answer : public std::enable_shared_from_this<Answer> {
     } else if (ended_) {
       respond_whole();
     }
+  }
+
+  // Too long to be written on the engine's thread: there is a stream or two that waits for its next token.
+  bool is_long() const {
+    size_t bytes = 0;
+    for (const Choice& choice : choices_) {
+      bytes += choice.text.size() + choice.reasoning.size();
+      for (const text::ToolCall& call : choice.calls) bytes += call.arguments.size();
+    }
+    return bytes > kLongBytes;
   }
 
   void respond_whole() {

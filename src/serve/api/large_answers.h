@@ -1,5 +1,5 @@
-// Whole answers with log-probabilities: they are large, and wait in memory for their end. Here is how much
-// they may take, and the thread that writes them, for the engine's has other streams to serve.
+// Whole answers that are large, above all with log-probabilities (2 us each to write): how much these may
+// take while they wait for their end, and the thread that writes them, for the engine's has streams to serve.
 #pragma once
 
 #include <condition_variable>

@@ -129,8 +129,9 @@ export const changeKey = (id: string, settings: KeySettings): Promise<{ key: Key
 export const rotateKey = (id: string, grace_seconds: number): Promise<{ key: Key; secret: string }> =>
   post(`/admin/keys/${id}/rotate`, { grace_seconds });
 export const revokeKey = (id: string): Promise<{ key: Key }> => post(`/admin/keys/${id}/revoke`, {});
-export const creditKey = (id: string, amount: string, granted: boolean): Promise<{ key: Key }> =>
-  post(`/admin/keys/${id}/credit`, { amount, granted });
+// `once`: a name for this credit, made up; asked for again after a lost answer it adds nothing more.
+export const creditKey = (id: string, amount: string, granted: boolean, once: string): Promise<{ key: Key }> =>
+  post(`/admin/keys/${id}/credit`, { amount, granted, idempotency_key: once });
 export const usage = (query: Record<string, string>): Promise<Usage> => get(`/admin/usage?${new URLSearchParams(query)}`);
 export const requests = (limit: number): Promise<{ requests: RequestRecord[] }> => get(`/admin/requests?limit=${limit}`);
 export const errors = (limit: number): Promise<{ errors: ErrorRecord[] }> => get(`/admin/errors?limit=${limit}`);

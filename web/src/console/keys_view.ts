@@ -87,11 +87,12 @@ export class KeysView {
   private credit(key: Key, currency: string): void {
     const input = make('input', { type: 'text', inputmode: 'decimal', placeholder: '10.00', required: true });
     const granted = make('input', { type: 'checkbox' });
+    const once = crypto.getRandomValues(new Uint32Array(4)).join('-');
     formDialog(`Credit for “${key.name}”`, 'Add', [
       make('label', {}, make('span', {}, `Amount, ${currency}`), input, make('small', {}, `Now ${money(key.balance.total)}. A negative amount takes back.`)),
       make('label', { class: 'check' }, granted, 'A gift rather than a payment'),
     ], async () => {
-      await creditKey(key.id, input.value.trim(), granted.checked);
+      await creditKey(key.id, input.value.trim(), granted.checked, once);
       await this.show();
     });
   }
