@@ -1,5 +1,6 @@
 // kill -9 under load: when the server is back, the usage records say to the token what clients received, and
-// every balance agrees with its records. HADAL_KILLS says how often (CI: a few), HADAL_LEDGER_REPORT where
+// every balance agrees with its records. Some clients leave before their answer's end: their records say at least
+// what they have received, once. HADAL_KILLS says how often (CI: a few), HADAL_LEDGER_REPORT where
 // the result is written, HADAL_KILL_WITNESS=1 kills the ledger's witness in the same moment (then a write that
 // was under way counts as sent, which may be a few tokens too many).
 import assert from 'node:assert/strict';
@@ -18,7 +19,7 @@ const withoutWitness = process.env.HADAL_KILL_WITNESS === '1';
 // One request over a socket of its own: what arrived of the answer, whatever ended it. fetch() would drop
 // what it had not handed out when the connection broke.
 let onData = null;
-function request(port, secret, body) {
+function request(port, secret, body, leaveAfter) {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
     const text = JSON.stringify(body);
@@ -30,12 +31,13 @@ function request(port, secret, body) {
       onData?.();
     });
     socket.on('close', () => resolve(received));
-    socket.on('connect', () =>
+    socket.on('connect', () => {
+      if (leaveAfter) setTimeout(() => socket.destroy(), leaveAfter);
       socket.write(
         `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer ${secret}\r\n` +
           `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
-      ),
-    );
+      );
+    });
   });
 }
 
@@ -72,6 +74,7 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
   const all = [];
   const rows = [];
   let unanswered = 0;
+  let leftUnanswered = 0; // of these, clients that did not wait
   let witnessed = 0; // writes that were under way at a kill, and of these, had left
   let witnessedLeft = 0;
   for (let kill = 0; kill < kills; ++kill) {
@@ -80,16 +83,20 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
     const client = async (index) => {
       for (let n = 0; !over; ++n) {
         const stream = (index + n) % 4 !== 0;
-        const text = await request(server.port, keys[(index + n) % keys.length].secret, {
+        const leaves = (index + n) % 5 === 4;
+        const body = {
           messages: [{ role: 'user', content: `The deep sea, question ${index % 3}` }],
           max_tokens: 1 + Math.floor(Math.random() * 120),
           temperature: 1,
           stream,
           ...(stream ? { logprobs: true, stream_options: { include_usage: true } } : {}),
-        });
-        const seen = read(text, stream);
+        };
+        const secret = keys[(index + n) % keys.length].secret;
+        const text = await request(server.port, secret, body, leaves ? 1 + Math.random() * 60 : 0);
+        const seen = { ...read(text, stream), leaves };
         if (!seen.id) {
           unanswered += 1;
+          if (leaves) leftUnanswered += 1;
           continue;
         }
         if (seen.status !== 200) assert.ok(over, text); // while it is killed, nothing is promised
@@ -137,19 +144,28 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
   const wrong = [];
   let sum = 0;
   let recorded = 0;
+  let left = 0;
   for (const [id, seen] of received) {
     const record = records.get(id);
+    if (seen.leaves) {
+      left += 1;
+      const tokens = record?.completion_tokens ?? 0;
+      if (tokens < seen.tokens) wrong.push(`${id}: its client left with ${seen.tokens}, recorded ${tokens}`);
+      continue;
+    }
     sum += seen.tokens;
     if ((record?.completion_tokens ?? 0) !== seen.tokens) {
       wrong.push(`${id}: received ${seen.tokens}, recorded ${record?.completion_tokens} (${record?.status})`);
     }
     if (record && seen.usage) assert.equal(record.prompt_tokens, seen.usage.prompt_tokens);
   }
+  const unseen = [...records.values()].filter((r) => !received.has(r.id) && r.completion_tokens > 0);
   for (const record of records.values()) {
-    recorded += record.completion_tokens;
-    if (!received.has(record.id) && record.completion_tokens > 0) {
-      wrong.push(`${record.id}: nobody received it, recorded ${record.completion_tokens} (${record.status})`);
-    }
+    if (received.get(record.id)?.leaves === false) recorded += record.completion_tokens;
+  }
+  // Of those that nobody has seen: clients that left before the first byte.
+  for (const record of unseen.slice(leftUnanswered)) {
+    wrong.push(`${record.id}: nobody received it, recorded ${record.completion_tokens} (${record.status})`);
   }
   const crashed = [...records.values()].filter((record) => record.status === 'crashed');
   const partial = crashed.filter((record) => record.completion_tokens > 0).length;
@@ -163,6 +179,8 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
     doubtful: rows.reduce((total, row) => total + row.doubtful, 0),
     received: sum,
     recorded,
+    left: left + leftUnanswered,
+    paidWhenLeft: [...records.values()].filter((r) => r.status === 'cancelled' && r.completion_tokens > 0).length,
     wrong: wrong.length,
   };
   console.log(JSON.stringify(result));
@@ -175,6 +193,7 @@ test(`kill -9 under load, ${kills} times`, { timeout: 3_600_000 }, async () => {
   }
   assert.equal(received.size, all.length, 'request ids are unique');
   assert.ok(crashed.length >= kills, `${crashed.length} requests were open when the server was killed: too few to say anything`);
+  assert.ok(result.left > 0, 'some clients left');
   if (withoutWitness) {
     assert.ok(Math.abs(recorded - sum) <= streams * 4 * kills, wrong.join('\n'));
   } else {
