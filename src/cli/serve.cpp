@@ -193,6 +193,9 @@ void add_limit_flags(CLI::App& command, ServeOptions& options) {
          "bytes per second that a body must come at, in each 10 s", 0, 1e9);
   number("--write-timeout", http.write_timeout, "seconds after which a client that takes nothing is dropped",
          0.1, 3600);
+  number("--min-answer-rate", http.min_answer_bytes_per_second,
+         "bytes per second that a client must take of an answer that waits for it, in each --write-timeout",
+         0, 1e9);
   number("--idle-timeout", http.idle_timeout, "seconds that a connection may stay open without a request",
          0.1, 86400);
 }

@@ -1,10 +1,13 @@
 // POST /messages and /messages/count_tokens, as Anthropic's clients speak. Usage is counted as DeepSeek's
 // endpoint counts it: input_tokens are those that were not in the cache.
+#include <fmt/format.h>
+
 #include "serve/api/anthropic_error.h"
 #include "serve/api/anthropic_request.h"
 #include "serve/api/auth.h"
 #include "serve/api/generation.h"
 #include "serve/api/ids.h"
+#include "serve/api/json_text.h"
 #include "serve/api/model_names.h"
 
 namespace hadal::serve::api {
@@ -79,11 +82,11 @@ class MessageWriter final : public AnswerWriter {
     std::string bytes;
     if (!said.reasoning.empty()) {
       bytes += open(Block::kThinking, {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}});
-      bytes += delta({{"type", "thinking_delta"}, {"thinking", said.reasoning}});
+      bytes += text_delta("thinking", said.reasoning);
     }
     if (!said.text.empty()) {
       bytes += open(Block::kText, {{"type", "text"}, {"text", ""}});
-      bytes += delta({{"type", "text_delta"}, {"text", said.text}});
+      bytes += text_delta("text", said.text);
     }
     for (const text::OutputEvent& part : said.tool_calls) bytes += call_part(choices[0], part);
     return bytes;
@@ -123,6 +126,14 @@ class MessageWriter final : public AnswerWriter {
 
   std::string delta(Json delta) const {
     return event({{"type", "content_block_delta"}, {"index", index_}, {"delta", std::move(delta)}});
+  }
+
+  // delta() of {kind: text, "type": kind_delta}, as text.
+  std::string text_delta(const char* kind, std::string_view text) const {
+    return fmt::format(
+        "event: content_block_delta\ndata: {{\"delta\":{{\"{0}\":{1},\"type\":\"{0}_delta\"}},"
+        "\"index\":{2},\"type\":\"content_block_delta\"}}\n\n",
+        kind, json_string(text), index_);
   }
 
   std::string close() {

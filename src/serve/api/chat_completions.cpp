@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "serve/api/auth.h"
+#include "serve/api/json_text.h"
 #include "serve/api/logprobs.h"
 #include "serve/api/model_names.h"
 #include "serve/api/openai_writer.h"
@@ -96,32 +97,36 @@ class ChatWriter final : public OpenAiWriter {
         kept_(static_cast<size_t>(choices)) {}
 
   std::string opening() override {
-    Json delta = {{"role", "assistant"}, {"content", ""}};
-    if (thinks_) delta = {{"role", "assistant"}, {"content", nullptr}, {"reasoning_content", ""}};
+    const char* delta = thinks_ ? R"({"content":null,"reasoning_content":"","role":"assistant"})"
+                                : R"({"content":"","role":"assistant"})";
     std::string bytes;
-    for (int i = 0; i < choices_; ++i) {
-      bytes += chunk(piece_of(static_cast<size_t>(i), delta, Json(nullptr), Json(nullptr)));
-    }
+    for (int i = 0; i < choices_; ++i) bytes += chunk(chunk_choice(static_cast<size_t>(i), delta));
     return bytes;
   }
 
   std::string piece(const std::vector<Choice>& choices, size_t index, const engine::Event& event) override {
     std::string bytes;
-    Json logprobs = logprobs_ && !event.logprobs.empty() ? chat_logprobs(*tokenizer_, event.logprobs, thinks_)
-                                                         : Json(nullptr);
-    const auto say = [&](Json delta) {
-      bytes += chunk(piece_of(index, std::move(delta), std::exchange(logprobs, nullptr), Json(nullptr)));
+    std::string logprobs = kNull;
+    if (logprobs_ && !event.logprobs.empty()) {
+      logprobs = base::dump_json(chat_logprobs(*tokenizer_, event.logprobs, thinks_));
+    }
+    const auto say = [&](std::string_view delta) {
+      bytes += chunk(chunk_choice(index, delta, std::exchange(logprobs, kNull)));
     };
-    if (!event.reasoning.empty()) say({{"content", nullptr}, {"reasoning_content", event.reasoning}});
+    if (!event.reasoning.empty()) {
+      say(fmt::format(R"({{"content":null,"reasoning_content":{}}})", json_string(event.reasoning)));
+    }
     if (!event.text.empty()) say(content_delta(event.text));
     size_t call = first_call(choices[index], event);
     for (const text::OutputEvent& part : event.tool_calls) {
-      if (auto delta = call_delta(choices[index], call, part); !delta.is_null()) say(std::move(delta));
+      if (const Json delta = call_delta(choices[index], call, part); !delta.is_null()) {
+        say(base::dump_json(delta));
+      }
     }
-    if (!logprobs.is_null()) say(content_delta(""));  // their text is on its way
+    if (logprobs != kNull) say(content_delta(""));  // their text is on its way
     if (event.finish) {
-      bytes +=
-          last_chunk(piece_of(index, content_delta(""), nullptr, finish_reason(choices[index])), choices);
+      const std::string reason = json_string(finish_reason(choices[index]));
+      bytes += last_chunk(chunk_choice(index, content_delta(""), kNull, reason), choices);
     }
     return bytes;
   }
@@ -153,17 +158,18 @@ class ChatWriter final : public OpenAiWriter {
   }
 
  private:
-  static Json piece_of(size_t index, Json delta, Json logprobs, Json finish_reason) {
-    return {{"index", index},
-            {"delta", std::move(delta)},
-            {"logprobs", std::move(logprobs)},
-            {"finish_reason", std::move(finish_reason)}};
+  static constexpr const char* kNull = "null";
+
+  // All JSON text.
+  static std::string chunk_choice(size_t index, std::string_view delta, std::string_view logprobs = kNull,
+                                  std::string_view finish_reason = kNull) {
+    return fmt::format(R"({{"delta":{},"finish_reason":{},"index":{},"logprobs":{}}})", delta, finish_reason,
+                       index, logprobs);
   }
 
-  Json content_delta(const std::string& text) const {
-    Json delta = {{"content", text}};
-    if (thinks_) delta["reasoning_content"] = nullptr;
-    return delta;
+  std::string content_delta(std::string_view text) const {
+    return fmt::format(R"({{"content":{}{}}})", json_string(text),
+                       thinks_ ? R"(,"reasoning_content":null)" : "");
   }
 
   static Json call_header(const text::ToolCall& call, size_t index) {

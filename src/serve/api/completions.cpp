@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "serve/api/auth.h"
+#include "serve/api/json_text.h"
 #include "serve/api/logprobs.h"
 #include "serve/api/model_names.h"
 #include "serve/api/openai_writer.h"
@@ -53,19 +54,23 @@ class TextWriter final : public OpenAiWriter {
 
   std::string opening() override {
     std::string bytes;
-    for (size_t i = 0; i < offsets_.size() && !echo_.empty(); ++i)
-      bytes += chunk(choice_of(i, echo_, nullptr));
+    for (size_t i = 0; i < offsets_.size() && !echo_.empty(); ++i) bytes += chunk(chunk_choice(i, echo_));
     return bytes;
   }
 
   std::string piece(const std::vector<Choice>& choices, size_t index, const engine::Event& event) override {
     std::string bytes;
     if (!event.text.empty() || (logprobs_ && !event.logprobs.empty())) {
-      Json choice = choice_of(index, event.text, nullptr);
-      if (logprobs_) choice["logprobs"] = text_logprobs(*tokenizer_, event.logprobs, offsets_[index]);
-      bytes += chunk(std::move(choice));
+      bytes +=
+          chunk(logprobs_ ? chunk_choice(
+                                index, event.text,
+                                base::dump_json(text_logprobs(*tokenizer_, event.logprobs, offsets_[index])))
+                          : chunk_choice(index, event.text));
     }
-    if (event.finish) bytes += last_chunk(choice_of(index, "", finish_reason(choices[index])), choices);
+    if (event.finish) {
+      bytes +=
+          last_chunk(chunk_choice(index, "", "null", json_string(finish_reason(choices[index]))), choices);
+    }
     return bytes;
   }
 
@@ -83,15 +88,14 @@ class TextWriter final : public OpenAiWriter {
   }
 
   Json whole_choice(const Choice& choice, size_t index) override {
-    Json json = choice_of(index, echo_ + choice.text, finish_reason(choice));
-    json.erase("logprobs");
-    return json;
+    return {{"text", echo_ + choice.text}, {"index", index}, {"finish_reason", finish_reason(choice)}};
   }
 
  private:
-  static Json choice_of(size_t index, const std::string& text, Json finish_reason) {
-    return {
-        {"text", text}, {"index", index}, {"logprobs", nullptr}, {"finish_reason", std::move(finish_reason)}};
+  static std::string chunk_choice(size_t index, std::string_view text, std::string_view logprobs = "null",
+                                  std::string_view finish_reason = "null") {
+    return fmt::format(R"({{"finish_reason":{},"index":{},"logprobs":{},"text":{}}})", finish_reason, index,
+                       logprobs, json_string(text));
   }
 
   std::shared_ptr<const text::Tokenizer> tokenizer_;

@@ -13,6 +13,16 @@ using engine::Finish;
 namespace {
 
 constexpr const char* kFingerprint = "fp_hadal_0_1";
+// "choices" comes first of a chunk's members.
+constexpr std::string_view kChunkBegin = "data: {\"choices\":[";
+
+// What follows the choices in a chunk; `usage` discarded: without it.
+std::string chunk_end(Json envelope, Json usage) {
+  if (!usage.is_discarded()) envelope["usage"] = std::move(usage);
+  std::string text = base::dump_json(envelope);
+  text[0] = ',';  // was '{'
+  return "]" + text + "\n\n";
+}
 
 bool all_complete(const std::vector<Choice>& choices) {
   return std::all_of(choices.begin(), choices.end(),
@@ -59,7 +69,8 @@ OpenAiWriter::OpenAiWriter(const OpenAiEnvelope& envelope, const char* object)
                  {"created", static_cast<int64_t>(std::time(nullptr))},
                  {"model", envelope.model},
                  {"system_fingerprint", kFingerprint}}),
-      include_usage_(envelope.include_usage) {}
+      include_usage_(envelope.include_usage),
+      chunk_end_(chunk_end(envelope_, include_usage_ ? Json() : Json(Json::value_t::discarded))) {}
 
 std::string OpenAiWriter::whole(const std::vector<Choice>& choices) {
   Json json = envelope_;
@@ -75,19 +86,15 @@ std::string OpenAiWriter::whole(const std::vector<Choice>& choices) {
   return text += "]}";
 }
 
-std::string OpenAiWriter::chunk(Json choice) const {
-  Json json = envelope_;
-  json["choices"] = Json::array({std::move(choice)});
-  if (include_usage_) json["usage"] = nullptr;
-  return server_sent_event(json);
+std::string OpenAiWriter::chunk(std::string_view choice) const {
+  std::string bytes;
+  bytes.reserve(kChunkBegin.size() + choice.size() + chunk_end_.size());
+  return bytes.append(kChunkBegin).append(choice).append(chunk_end_);
 }
 
-std::string OpenAiWriter::last_chunk(Json choice, const std::vector<Choice>& choices) const {
-  if (include_usage_ || !all_complete(choices)) return chunk(std::move(choice));
-  Json json = envelope_;
-  json["choices"] = Json::array({std::move(choice)});
-  json["usage"] = usage_json(choices);
-  return server_sent_event(json);
+std::string OpenAiWriter::last_chunk(std::string_view choice, const std::vector<Choice>& choices) const {
+  if (include_usage_ || !all_complete(choices)) return chunk(choice);
+  return std::string(kChunkBegin).append(choice) + chunk_end(envelope_, usage_json(choices));
 }
 
 std::string OpenAiWriter::closing(const std::vector<Choice>& choices) {

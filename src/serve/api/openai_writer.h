@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "serve/api/generation.h"
@@ -28,13 +29,14 @@ class OpenAiWriter : public AnswerWriter {
   virtual base::Json whole_choice(const Choice& choice, size_t index) = 0;
   virtual std::string whole_logprobs(size_t index) = 0;
 
-  // A chunk with one choice. The one that completes the last choice has the usage.
-  std::string chunk(base::Json choice) const;
-  std::string last_chunk(base::Json choice, const std::vector<Choice>& choices) const;
+  // A chunk with one choice, which is JSON text. The one that completes the last choice has the usage.
+  std::string chunk(std::string_view choice) const;
+  std::string last_chunk(std::string_view choice, const std::vector<Choice>& choices) const;
 
  private:
   base::Json envelope_;
   bool include_usage_;
+  std::string chunk_end_;  // behind the choice
 };
 
 // "stop", "length", "tool_calls" or "insufficient_system_resource" (the server stopped it half-way).

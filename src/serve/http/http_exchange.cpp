@@ -63,7 +63,8 @@ void HttpExchange::begin_stream(StreamHead head) {
 bool HttpExchange::write(std::string bytes, std::shared_ptr<Receipt> receipt) {
   if (!state_->open) return false;
   SessionContext& context = session_->context();
-  const size_t unsent = state_->unsent_bytes.fetch_add(bytes.size()) + bytes.size();
+  const size_t before = state_->unsent_bytes.fetch_add(bytes.size());
+  const size_t unsent = before + bytes.size();
   const size_t held = context.held_bytes.fetch_add(bytes.size()) + bytes.size();
   if (unsent > context.options.max_unsent_bytes ||
       (held > context.options.max_held_bytes && unsent > kFairUnsentBytes)) {
@@ -72,6 +73,7 @@ bool HttpExchange::write(std::string bytes, std::shared_ptr<Receipt> receipt) {
                [session = session_, serial = serial_] { session->cut_slow_reader(serial); });
     return false;
   }
+  if (before == 0 && session_->write_now(serial_, *state_, bytes, receipt)) return true;
   asio::post(session_->executor(), [session = session_, serial = serial_, bytes = std::move(bytes),
                                     receipt = std::move(receipt)]() mutable {
     session->write(serial, std::move(bytes), std::move(receipt));

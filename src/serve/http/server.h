@@ -44,8 +44,8 @@ struct ServerOptions {
   size_t max_unsent_bytes = 1024 * 1024;  // of one stream; a client further behind is cut off
   size_t send_buffer_bytes = 256 * 1024;  // the kernel's, for each connection
   // Of bodies under way and answers unsent, in all. One address (but no proxy) may have an eighth of it, or
-  // one whole body; the first 64 KB of each connection's body come besides, so that who holds the rest does
-  // not keep small requests out.
+  // one whole body, or one whole answer; the first 64 KB of each connection's body and of its answer come
+  // besides, so that who holds the rest does not keep small requests out.
   size_t max_held_bytes = 512 * 1024 * 1024;
 
   // Seconds.
@@ -53,8 +53,9 @@ struct ServerOptions {
   double body_timeout = 300;  // from there to the end of the body,
   double body_window = 10;    // of which so much must have come in each such time:
   double min_body_bytes_per_second = 1024;
-  double write_timeout = 30;  // for the client's machine to take some more of an answer
-  double idle_timeout = 75;   // between requests on one connection
+  double write_timeout = 30;  // while an answer waits, the client's machine takes so much in each such time:
+  double min_answer_bytes_per_second = 1024;
+  double idle_timeout = 75;  // between requests on one connection
   double stream_idle_seconds = 10;
   double drain_timeout = 30;  // from stop() until unfinished answers are cut
 

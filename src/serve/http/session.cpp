@@ -34,8 +34,6 @@ constexpr size_t kMaxChunkOverhead = 8;
 constexpr size_t kLargeBodyBytes = 64 * 1024;
 // Of each connection's body; for these there is always room.
 constexpr size_t kFreeBodyBytes = 64 * 1024;
-// The part of max_held_bytes that the bodies of one address may have.
-constexpr size_t kAddressShare = 8;
 
 constexpr const char* kShuttingDown = "the server is shutting down; try again later";
 
@@ -236,7 +234,7 @@ bool Session::take_body_bytes(size_t n) {
   const size_t of_address = address_held_ ? address_held_->fetch_add(n) + n : 0;
   const bool free = held_body_bytes_ <= kFreeBodyBytes;
   // A body of the largest size fits, with what was read behind it.
-  const size_t share = std::max(options.max_held_bytes / kAddressShare, options.max_body_bytes + kReadBytes);
+  const size_t share = std::max(address_share(), options.max_body_bytes + kReadBytes);
   if (!free && of_address > share) {
     refuse(429, "this address sends more at a time than the server has room for; send less, or wait");
     return false;
@@ -361,15 +359,12 @@ void Session::on_deadline() {
     case Phase::kBody:
       return on_body_deadline();
     case Phase::kHandling:
-      if (writing_) {  // the client does not take its answer
-        ++context_.slow_readers_total;
+      if (writing_) {
+        if (is_taking()) return set_deadline(options.write_timeout);
+        ++context_.slow_readers_total;  // the client does not take its answer
         return hang_up();
       }
-      if (streaming_) {
-        // Nothing came for a while: show the client and what stands between that we are here.
-        add_idle_bytes(idle_bytes_);
-        return flush();
-      }
+      if (streaming_) return on_stream_idle();
       if (held_ && !ending_) {
         add_idle_bytes(held_->idle_bytes);  // leaves with the head
         return begin_stream(serial_, *held_);
@@ -378,6 +373,16 @@ void Session::on_deadline() {
     default:
       return close();
   }
+}
+
+// Nothing came for a while: show the client and what stands between that we are here.
+void Session::on_stream_idle() {
+  const double idle = std::chrono::duration<double>(Clock::now() - lane_.last_write()).count();
+  if (idle < context_.options.stream_idle_seconds) {
+    return set_deadline(context_.options.stream_idle_seconds - idle);
+  }
+  add_idle_bytes(idle_bytes_);
+  flush();
 }
 
 // A body may take long as long as it comes.

@@ -1,6 +1,6 @@
 // One connection: read a request, hand it over, write the answer, again. Internal to serve/http.
-// Everything runs on the connection's strand, except HttpExchange, which any thread may call.
-// session.cpp reads, session_answer.cpp writes.
+// Everything runs on the connection's strand, except HttpExchange, which any thread may call, and
+// write_now(). session.cpp reads, session_answer.cpp writes.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "serve/http/address_limit.h"
+#include "serve/http/direct_lane.h"
 #include "serve/http/http_exchange.h"
 #include "serve/http/request_parser.h"
 #include "serve/http/server.h"
@@ -87,19 +88,31 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Answering; `serial` as in HttpExchange.
   void respond(uint64_t serial, Response response);
+  bool take_answer_bytes(size_t n);
+  void release_answer_bytes();
   void hold(uint64_t serial, StreamHead head);
   void begin_stream(uint64_t serial, StreamHead head);
   // Its bytes are counted in held_bytes already.
   void write(uint64_t serial, std::string bytes, std::shared_ptr<Receipt> receipt);
+  // Any thread, where nothing else of the answer waits to be written: as write(), at once. False when it is
+  // to be queued; `receipt` is untouched then.
+  bool write_now(uint64_t serial, ExchangeState& state, std::string_view bytes,
+                 std::shared_ptr<Receipt>& receipt);
   void end_stream(uint64_t serial);
   void abandon(uint64_t serial);
   void cut_slow_reader(uint64_t serial);
+  // Of max_held_bytes, one address.
+  size_t address_share() const { return context_.options.max_held_bytes / 8; }
   bool answers(uint64_t serial) const { return phase_ == Phase::kHandling && serial == serial_ && !ending_; }
   void add_idle_bytes(const std::string& bytes);
   std::string take_pieces();
   void drop_receipts();
+  void open_lane();
   void flush();
+  void take_next();
   void write_from(size_t written);  // of in_flight_
+  void begin_taking();
+  bool is_taking();
   void on_written(error_code ec);
   void release_pieces();
   void finish_answer();
@@ -117,8 +130,10 @@ class Session : public std::enable_shared_from_this<Session> {
   void arm_timer(Clock::time_point at);
   void on_deadline();
   void on_body_deadline();
+  void on_stream_idle();
 
   Stream stream_;
+  DirectLane lane_;
   asio::steady_timer timer_;
   SessionContext& context_;
   const AddressLimit::HeldBytes address_held_;
@@ -146,8 +161,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<StreamHead> held_;  // sent when the answer takes long
   bool streaming_ = false;
   bool chunked_ = false;
-  bool ending_ = false;  // the last byte of the answer is in outbox_ or on its way
-  bool cut_ = false;     // the handler went in mid-stream: the connection ends behind what waits
+  bool ending_ = false;         // the last byte of the answer is in outbox_ or on its way
+  bool receipts_seen_ = false;  // of this answer
+  bool cut_ = false;            // the handler went in mid-stream: the connection ends behind what waits
   bool writing_ = false;
   std::string outbox_;       // encoded bytes that wait for the write in flight
   std::string pieces_;       // stream pieces that wait; one chunk when they leave
@@ -156,7 +172,11 @@ class Session : public std::enable_shared_from_this<Session> {
   std::shared_ptr<Receipt> whole_receipt_;                            // of the answer in outbox_
   std::shared_ptr<Receipt> in_flight_receipt_;
   std::string in_flight_;
-  size_t in_flight_pieces_ = 0;  // stream bytes of in_flight_, to subtract from unsent_bytes
+  bool behind_ = false;           // not all that was written has left; since that was last looked at:
+  int64_t written_bytes_ = 0;     // handed to the system
+  int64_t unacknowledged_ = 0;    // by the client's machine, of what the system had then
+  size_t held_answer_bytes_ = 0;  // of a whole answer, counted in context_.held_bytes and address_held_
+  size_t in_flight_pieces_ = 0;   // stream bytes of in_flight_, to subtract from unsent_bytes
   std::string idle_bytes_;
 };
 

@@ -1,9 +1,12 @@
 // The half of a Session that writes: answers, whole and in pieces, and the connection's end.
 #include <fmt/format.h>
+#include <linux/sockios.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "serve/http/session.h"
@@ -14,21 +17,36 @@ namespace {
 
 constexpr double kLingerSeconds = 2;
 constexpr size_t kLingerBytes = 32 * 1024 * 1024;
-// Written at a time: each is progress, for which the client has write_timeout.
-constexpr size_t kWriteBytes = 64 * 1024;
+constexpr size_t kWriteBytes = 64 * 1024;  // at a time
+// Of each whole answer; for these there is always room.
+constexpr size_t kFreeAnswerBytes = 64 * 1024;
+
+// What the kernel has of it and the client's machine has not acknowledged.
+int64_t unacknowledged_bytes(int socket) {
+  int bytes = 0;
+  return ::ioctl(socket, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
 
 }  // namespace
 
 void Session::respond(uint64_t serial, Response response) {
   if (!answers(serial)) return;
-  if (streaming_) {
-    if (!held_) return;
-    add_idle_bytes(response.body);
-    if (response.receipt) receipts_.emplace_back(pieces_.size(), std::move(response.receipt));
-    ending_ = true;
-    return flush();
+  if (streaming_ && !held_) return;
+  if (!take_answer_bytes(response.body.size())) {
+    spdlog::warn("http: no room for an answer of {} bytes: clients do not take theirs", response.body.size());
+    release_answer_bytes();
+    if (streaming_) return hang_up();
+    const std::string message = "the server has no room for this answer now; try again later";
+    response = context_.options.refusal ? context_.options.refusal(503, message, {})
+                                        : Response{503, "text/plain; charset=utf-8", {}, message + "\n"};
   }
   whole_receipt_ = std::move(response.receipt);
+  ending_ = true;
+  if (streaming_) {
+    if (!response.body.empty() && !head_only_)
+      outbox_ += chunked_ ? encode_chunk(response.body) : response.body;
+    return flush();
+  }
   keep_alive_ = keep_alive_ && !context_.draining;
   outbox_ = encode_head(response.status, response.content_type, response.headers,
                         response.status == 204 || response.status == 304
@@ -36,8 +54,22 @@ void Session::respond(uint64_t serial, Response response) {
                             : fmt::format("Content-Length: {}", response.body.size()),
                         keep_alive_);
   if (!head_only_) outbox_ += response.body;
-  ending_ = true;
   flush();
+}
+
+// Of a whole answer, until it has left. False when that is more than there is room for.
+bool Session::take_answer_bytes(size_t n) {
+  held_answer_bytes_ += n;
+  const size_t of_all = context_.held_bytes.fetch_add(n) + n;
+  const size_t of_address = address_held_ ? address_held_->fetch_add(n) + n : 0;
+  if (n <= kFreeAnswerBytes) return true;
+  return of_all <= context_.options.max_held_bytes && of_address <= std::max(address_share(), n);
+}
+
+void Session::release_answer_bytes() {
+  const size_t n = std::exchange(held_answer_bytes_, 0);
+  context_.held_bytes -= n;
+  if (address_held_) *address_held_ -= n;
 }
 
 void Session::hold(uint64_t serial, StreamHead head) {
@@ -66,6 +98,24 @@ void Session::write(uint64_t serial, std::string bytes, std::shared_ptr<Receipt>
   pieces_ += bytes;
   if (receipt) receipts_.emplace_back(pieces_.size(), std::move(receipt));
   flush();
+}
+
+bool Session::write_now(uint64_t serial, ExchangeState& state, std::string_view bytes,
+                        std::shared_ptr<Receipt>& receipt) {
+  using Result = DirectLane::Result;
+  if (bytes.empty()) return false;
+  const Result result = lane_.write(serial, bytes, receipt);
+  if (result == Result::kRefused) return false;
+  if (result == Result::kSent) {
+    context_.held_bytes -= bytes.size();
+    state.unsent_bytes -= bytes.size();
+    return true;
+  }
+  asio::post(executor(), [self = shared_from_this(), serial, broken = result == Result::kBroken] {
+    if (!self->answers(serial)) return;
+    broken ? self->hang_up() : self->flush();
+  });
+  return true;
 }
 
 void Session::end_stream(uint64_t serial) {
@@ -120,32 +170,67 @@ std::string Session::take_pieces() {
   return taken;
 }
 
+// Where the next piece of a stream would find nothing before it. TLS has one writer, the strand.
+void Session::open_lane() {
+  if (!streaming_ || held_ || ending_ || cut_ || head_only_ || stream_.is_tls()) return;
+  lane_.open(stream_.socket().native_handle(), serial_, chunked_, receipts_seen_);
+}
+
 void Session::flush() {
   if (writing_) return;
+  DirectLane::Rest rest = lane_.close();
+  in_flight_ = std::move(rest.bytes);
+  in_flight_pieces_ = rest.piece_bytes;
+  in_flight_receipt_ = std::move(rest.receipt);
+  if (in_flight_.empty()) take_next();
+  if (in_flight_.empty()) {
+    release_pieces();
+    return ending_ ? finish_answer() : open_lane();
+  }
+  writing_ = true;
+  if (!behind_) begin_taking();
+  write_from(0);
+}
+
+// Into in_flight_ what leaves next.
+void Session::take_next() {
   in_flight_ = std::exchange(outbox_, {});
   in_flight_receipt_ = std::exchange(whole_receipt_, nullptr);
   const std::string pieces = take_pieces();
-  in_flight_pieces_ = pieces.size();
+  in_flight_pieces_ += pieces.size();
   if (!pieces.empty() && !head_only_) in_flight_ += chunked_ ? encode_chunk(pieces) : pieces;
   if (ending_ && pieces_.empty() && streaming_ && chunked_ && !head_only_) {
     in_flight_ += "0\r\n\r\n";
     chunked_ = false;  // written once
   }
-  if (in_flight_.empty()) {
-    release_pieces();
-    if (ending_) finish_answer();
-    return;
-  }
-  writing_ = true;
-  if (in_flight_receipt_) in_flight_receipt_->leaving(stream_.socket().native_handle(), in_flight_.size());
-  write_from(0);
+  if (!in_flight_receipt_ || in_flight_.empty()) return;
+  in_flight_receipt_->leaving(stream_.socket().native_handle(), in_flight_.size());
+  receipts_seen_ = true;
+}
+
+// The client is behind from here, for as long as something waits.
+void Session::begin_taking() {
+  behind_ = true;
+  written_bytes_ = 0;
+  unacknowledged_ = unacknowledged_bytes(stream_.socket().native_handle());
+  set_deadline(context_.options.write_timeout);
+}
+
+// Whether it has taken enough of what waits since this was last asked. What counts is what its machine has
+// acknowledged: the kernel lets us write more only once a large part of its buffer is free.
+bool Session::is_taking() {
+  const int64_t now = unacknowledged_bytes(stream_.socket().native_handle());
+  const int64_t taken = std::exchange(unacknowledged_, now) + std::exchange(written_bytes_, 0) - now;
+  const ServerOptions& options = context_.options;
+  return taken > 0 &&
+         static_cast<double>(taken) >= options.min_answer_bytes_per_second * options.write_timeout;
 }
 
 void Session::write_from(size_t written) {
-  set_deadline(context_.options.write_timeout);
   stream_.async_write_some(
       asio::buffer(in_flight_.data() + written, std::min(kWriteBytes, in_flight_.size() - written)),
       [self = shared_from_this(), written](error_code ec, size_t n) {
+        self->written_bytes_ += static_cast<int64_t>(n);
         if (!ec && self->phase_ != Phase::kClosed && written + n < self->in_flight_.size()) {
           return self->write_from(written + n);
         }
@@ -159,10 +244,11 @@ void Session::on_written(error_code ec) {
   if (ec) return hang_up();
   if (auto receipt = std::exchange(in_flight_receipt_, nullptr)) receipt->left();
   release_pieces();
-  clear_deadline();
   if (!pieces_.empty() || ending_) return flush();
   if (cut_) return hang_up();
+  behind_ = false;
   set_deadline(context_.options.stream_idle_seconds);  // on_deadline() sends idle_bytes_
+  open_lane();
 }
 
 void Session::release_pieces() {
@@ -182,7 +268,8 @@ void Session::finish_answer() {
   exchange_.reset();
   drop_receipts();
   held_.reset();
-  ending_ = streaming_ = chunked_ = false;
+  ending_ = streaming_ = chunked_ = receipts_seen_ = behind_ = false;
+  release_answer_bytes();
   for (std::string* buffer : {&outbox_, &pieces_, &in_flight_}) release_memory(*buffer);
   pieces_taken_ = 0;
   release_answer();
@@ -228,12 +315,15 @@ void Session::close() {
   phase_ = Phase::kClosed;
   clear_deadline();
   timer_.cancel();
+  const DirectLane::Rest rest = lane_.close();
   error_code ignored;
   // Shut down, not only closed: the ledger's witness may hold a duplicate.
   stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
   stream_.socket().close(ignored);
   drop_receipts();
-  context_.held_bytes -= pieces_.size() - pieces_taken_ + std::exchange(in_flight_pieces_, 0);
+  context_.held_bytes -=
+      pieces_.size() - pieces_taken_ + std::exchange(in_flight_pieces_, 0) + rest.piece_bytes;
+  release_answer_bytes();
   release_body();
   if (auto exchange = std::exchange(exchange_, nullptr)) exchange->hung_up();
   release_answer();
