@@ -146,11 +146,7 @@ void Session::read_more() {
 void Session::on_bytes(error_code ec, size_t n) {
   reading_ = false;
   if (phase_ == Phase::kClosed) return;
-  if (phase_ == Phase::kLinger) {
-    if (ec || n > linger_bytes_left_) return close();
-    linger_bytes_left_ -= n;
-    return read_more();
-  }
+  if (phase_ == Phase::kLinger) return on_discarded(!ec, n);
   received_.append(incoming_.data(), n);
   if (phase_ == Phase::kHandling) {
     if (ec) return hang_up();

@@ -44,7 +44,10 @@ struct SessionContext {
 };
 
 // clear() would keep it: there are many idle connections.
-inline void release_memory(std::string& buffer) { std::string().swap(buffer); }
+template <typename Buffer>
+void release_memory(Buffer& buffer) {
+  Buffer().swap(buffer);
+}
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -120,6 +123,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Ending.
   void linger();
+  void discard_more();
+  void on_discarded(bool open, size_t n);
   void hang_up();
   void close();
 

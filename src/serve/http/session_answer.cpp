@@ -3,10 +3,12 @@
 #include <linux/sockios.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <utility>
 
 #include "serve/http/session.h"
@@ -17,7 +19,8 @@ namespace {
 
 constexpr double kLingerSeconds = 2;
 constexpr size_t kLingerBytes = 32 * 1024 * 1024;
-constexpr size_t kWriteBytes = 64 * 1024;  // at a time
+constexpr size_t kDiscardBytes = 256 * 1024;  // at a time
+constexpr size_t kWriteBytes = 64 * 1024;     // at a time
 // Of each whole answer; for these there is always room.
 constexpr size_t kFreeAnswerBytes = 64 * 1024;
 
@@ -301,7 +304,28 @@ void Session::linger() {
     error_code ignored;
     stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
   }
-  read_more();
+  if (!reading_) discard_more();
+}
+
+// What still comes is thrown away where it is, in the kernel: a body that was refused may have many
+// megabytes.
+void Session::discard_more() {
+  if (stream_.is_tls()) return read_more();
+  release_memory(incoming_);
+  stream_.socket().async_wait(asio::socket_base::wait_read, [self = shared_from_this()](error_code ec) {
+    if (self->phase_ == Phase::kClosed) return;
+    const ssize_t n =
+        ec ? 0
+           : ::recv(self->stream_.socket().native_handle(), nullptr, kDiscardBytes, MSG_TRUNC | MSG_DONTWAIT);
+    const bool nothing = n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+    self->on_discarded(nothing || n > 0, n > 0 ? static_cast<size_t>(n) : 0);
+  });
+}
+
+void Session::on_discarded(bool open, size_t n) {
+  if (!open || n > linger_bytes_left_) return close();
+  linger_bytes_left_ -= n;
+  discard_more();
 }
 
 void Session::hang_up() {
