@@ -3,6 +3,7 @@ import argparse
 import json
 import resource
 import subprocess
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,15 +40,17 @@ class StubServer:
     def __enter__(self):
         self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
+        self.handler = None  # afterwards: how long the engine's thread was in the events' handlers
         return self
 
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            self.process.wait(10)
+            last, _ = self.process.communicate(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.terminate()  # a second time: at once
-            self.process.wait(10)
+            last, _ = self.process.communicate(timeout=10)
+        self.handler = json.loads(last) if last.strip() else None
         if self.process.returncode != 0:
             raise RuntimeError(f"the server ended with {self.process.returncode}")
 
@@ -91,6 +94,38 @@ class Client:
     def stop(self):
         self.process.kill()
         self.process.wait()
+
+
+class OtherWork:
+    """The share of this machine's processors that processes other than this one's children had since begin()."""
+
+    @staticmethod
+    def _busy():
+        fields = [int(field) for field in open("/proc/stat").readline().split()[1:]]
+        return sum(fields[:8]) - fields[3] - fields[4], sum(fields[:8])
+
+    @staticmethod
+    def _own():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN), resource.getrusage(resource.RUSAGE_SELF)
+        return sum(one.ru_utime + one.ru_stime for one in usage) * 100
+
+    def begin(self):
+        self.before = *self._busy(), self._own()
+        return self
+
+    def share(self):
+        """The children must have ended."""
+        busy, total = self._busy()
+        return max(0.0, (busy - self.before[0] - (self._own() - self.before[2])) / max(1, total - self.before[1]))
+
+    def wait_for_quiet(self, most, seconds):
+        """Until others have had less than `most` for half a second; at most so long."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.begin()
+            time.sleep(0.5)
+            if self.share() < most:
+                return
 
 
 def median(values):

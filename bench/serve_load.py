@@ -2,8 +2,11 @@
 """What the HTTP layer costs and bears, with an engine behind it that computes nothing (bench/serve/stub_engine.cpp):
 1,000 open streams, 10,000 idle connections, the age of a token when the client has it, and requests per second beside
 nginx, which answers a static body of the same size. Client and server share this machine; the client's own delays count.
+The ages are measured in turns with a floor: the same engine and client without the HTTP layer (bench/serve/bare_server.h).
 
-serve_load.py [--rounds N] [--streams N] [--idle N]; writes bench/results/serve_load.md. Needs nginx.
+serve_load.py [--rounds N] [--streams N] [--idle N] [--parts ages,many,idle,rates]; writes bench/results/serve_load.md.
+Needs nginx. On a machine that others use too: each turn of the ages waits for a quiet moment, at most --wait seconds, and
+turns in which others had more than --quiet of the processors are left out where enough are left.
 """
 import json
 import subprocess
@@ -13,7 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from machine import machine, machine_line
-from serve_common import ROOT, Client, StubServer, arguments, median, raise_file_limit
+from serve_common import ROOT, Client, OtherWork, StubServer, arguments, median, raise_file_limit
 
 
 class Nginx:
@@ -47,14 +50,64 @@ class Nginx:
         self.folder.cleanup()
 
 
-def streams(flags, count, tokens, step_ms, together=False):
-    server_flags = ["--step-ms", step_ms, "--max-connections-per-address", 0] + (["--together"] if together else [])
+def streams(flags, count, tokens, step_ms, together=False, bare=False):
+    server_flags = ["--step-ms", step_ms, "--max-connections-per-address", 0] + (["--together"] if together else []) + \
+        (["--bare", tokens] if bare else [])
     with StubServer(flags.build, *server_flags) as server:
         before = server.status("VmRSS")
         client = Client(flags.build, server.port, "streams", "--count", count, "--tokens", tokens, "--seconds", 60)
         result = client.result()
         result.update(peak_kb=server.status("VmHWM"), before_kb=before, cpu_seconds=server.cpu_seconds(), step_ms=step_ms)
-        return result
+    result["handler_us"] = server.handler["handler_us"]
+    return result
+
+
+# A model's pace: one stream; a batch whose tokens come together; and spread ones.
+PACES = ((1, 200, 20, False), (32, 32, 100, True), (100, 32, 100, False), (1000, 6, 1000, False))
+
+
+def ages(flags):
+    """Each pace's rounds: {"bare": result, "ours": result}, one after the other, with the others' share of the machine."""
+    rounds = []
+    for _ in range(flags.age_rounds):
+        for count, tokens, step, together in PACES:
+            turn = {"count": count, "step": step, "together": together}
+            for name in ("bare", "ours"):
+                others = OtherWork()
+                others.wait_for_quiet(flags.quiet, flags.wait)
+                others.begin()
+                turn[name] = streams(flags, count, tokens, step, together, bare=name == "bare")
+                turn[name]["others"] = others.share()
+            print(json.dumps(turn), flush=True)
+            rounds.append(turn)
+    return rounds
+
+
+def age_lines(flags, rounds):
+    lines = ["## Added latency of a token", "",
+             "From the engine's event to the client's having read it. *Bare*: the stub engine's thread writes ready bytes to the socket, "
+             "and the same client reads them: the kernel's loopback and the client's own wake-up, without any of Hadal. "
+             "*Added*: the difference, median of the rounds'. *Handler*: what an event has of the engine's thread (JSON, the event's "
+             "frame, most often the write itself).", "",
+             "| streams | tokens of each | | p50 ms | p99 ms | p99.9 ms | most ms | added p50 | added p99 | handler p50, p99 µs | rounds |",
+             "|---|---|---|---|---|---|---|---|---|---|---|"]
+    for count, _, step, together in PACES:
+        turns = [turn for turn in rounds if (turn["count"], turn["step"]) == (count, step)]
+        calm = [turn for turn in turns if max(turn["bare"]["others"], turn["ours"]["others"]) <= flags.quiet]
+        used = calm if len(calm) >= 3 else turns
+        how = f"every {step} ms" + (", all together, as a batch makes them" if together else ", spread" if count > 1 else "")
+        for name in ("bare", "ours"):
+            def middle(of):
+                return median([of(turn) for turn in used])
+            age = [middle(lambda turn: turn[name]["age_ms"][key]) for key in ("p50", "p99", "p999", "max")]
+            added = ["", ""] if name == "bare" else [
+                f"{middle(lambda turn: turn['ours']['age_ms'][key] - turn['bare']['age_ms'][key]):.3f}" for key in ("p50", "p99")]
+            handler = [middle(lambda turn: turn[name]["handler_us"][key]) for key in ("p50", "p99")]
+            lines.append(f"| {count} | {how} | {name} | {age[0]:.3f} | {age[1]:.3f} | {age[2]:.3f} | {age[3]:.2f} | {added[0]} | "
+                         f"{added[1]} | {handler[0]:.1f}, {handler[1]:.1f} | {len(used)} of {len(turns)}"
+                         f"{'' if used is calm else ', not quiet'} |")
+    return [*lines, "", f"A round counts as quiet when other processes had at most {flags.quiet:.0%} of the processors. "
+            "The goal is an added p99 under 0.2 ms.", ""]
 
 
 def idle(flags):
@@ -89,9 +142,33 @@ def rates(flags):
     return rounds, len(answer)
 
 
-def age(result):
-    a = result["age_ms"]
-    return f"{a['p50']:.3f} | {a['p99']:.3f} | {a['p999']:.3f} | {a['max']:.2f}"
+def many_lines(many, rest):
+    lines = ["## Many connections", "", "| | begun | complete | broken | memory of the server |", "|---|---|---|---|---|"]
+    if many:
+        lines.append(f"| {many['streams']} streams at once, a token a second each | {many['begun']} | {many['done']} | {many['broken']} | "
+                     f"{many['before_kb'] / 1024:.0f} MB before, {many['peak_kb'] / 1024:.0f} MB at most: "
+                     f"{(many['peak_kb'] - many['before_kb']) / many['streams']:.1f} KB a stream |")
+    if rest:
+        lines.append(f"| {rest['connections']} idle connections, half of them after a request, then a request on each | "
+                     f"{rest['open']} | {rest['answered_after_idling']} answered | {rest['errors']} | {rest['before_kb'] / 1024:.0f} MB before, "
+                     f"{rest['resting_kb'] / 1024:.0f} MB idle: {(rest['resting_kb'] - rest['before_kb']) / rest['connections']:.1f} KB each; "
+                     f"{rest['peak_kb'] / 1024:.0f} MB at most |")
+    return [*lines, ""] if many or rest else []
+
+
+def rate_lines(rounds, body_bytes):
+    print(json.dumps(rounds), flush=True)
+    of = {name: median([entry[name]["requests_per_second"] for entry in rounds]) for name in ("chat", "models", "nginx")}
+    ratio = median([entry["chat"]["requests_per_second"] / entry["nginx"]["requests_per_second"] for entry in rounds])
+    p99 = {name: median([entry[name]["ms"]["p99"] for entry in rounds]) for name in of}
+    return [f"## Requests per second, {len(rounds)} rounds, interleaved, medians", "",
+            f"32 connections, one request at a time on each; answers of {body_bytes} bytes.", "",
+            "| | requests/s | p99 ms | server CPU a request |", "|---|---|---|---|",
+            f"| `POST /v1/chat/completions`, one token from the stub | {of['chat']:.0f} | {p99['chat']:.2f} | "
+            f"{median([e['chat']['server_cpu_us'] for e in rounds]):.0f} µs |",
+            f"| `GET /v1/models` | {of['models']:.0f} | {p99['models']:.2f} | {median([e['models']['server_cpu_us'] for e in rounds]):.0f} µs |",
+            f"| nginx, `return 200` with the chat answer's bytes | {of['nginx']:.0f} | {p99['nginx']:.2f} | |", "",
+            f"Chat over nginx, median of the rounds' ratios: {ratio:.2f}. nginx parses no JSON, renders no template, counts no tokens.", ""]
 
 
 def main():
@@ -101,56 +178,30 @@ def main():
     parser.add_argument("--idle", type=int, default=10000)
     parser.add_argument("--idle-seconds", type=float, default=10)
     parser.add_argument("--rate-seconds", type=float, default=2)
+    parser.add_argument("--age-rounds", type=int, default=5)
+    parser.add_argument("--quiet", type=float, default=0.1)
+    parser.add_argument("--wait", type=float, default=20)
+    parser.add_argument("--parts", default="ages,many,idle,rates")
     parser.add_argument("--note", action="append", default=[], help="a line for the page, about this run")
     flags = parser.parse_args()
     facts = machine()
-    files = raise_file_limit()
-    print(f"open files: {files}", flush=True)
-    ages = []
-    # A model's pace: one stream; a batch whose tokens come together; and spread ones.
-    for count, step, together in ((1, 20, False), (32, 100, True), (100, 100, False)):
-        ages.append((count, step, together, streams(flags, count, 50 if count > 1 else 200, step, together)))
-        print(json.dumps(ages[-1]), flush=True)
-    many = streams(flags, flags.streams, 15, 1000)
-    print(json.dumps(many), flush=True)
-    rest = idle(flags)
-    print(json.dumps(rest), flush=True)
-    rounds, body_bytes = rates(flags)
-    print(json.dumps(rounds), flush=True)
-
-    of = {name: median([entry[name]["requests_per_second"] for entry in rounds]) for name in ("chat", "models", "nginx")}
-    ratio = median([entry["chat"]["requests_per_second"] / entry["nginx"]["requests_per_second"] for entry in rounds])
-    p99 = {name: median([entry[name]["ms"]["p99"] for entry in rounds]) for name in of}
+    print(f"open files: {raise_file_limit()}", flush=True)
+    parts = flags.parts.split(",")
     lines = ["# The HTTP layer under load", "", machine_line(facts), "",
              "`python3 bench/serve_load.py`. A stub in place of the engine (`bench/serve/`), behind the real transport and API; server and "
-             "client share the machine's cores, over loopback.", "",
-             "## Many connections", "", "| | begun | complete | broken | memory of the server |", "|---|---|---|---|---|",
-             f"| {many['streams']} streams at once, a token a second each | {many['begun']} | {many['done']} | {many['broken']} | "
-             f"{many['before_kb'] / 1024:.0f} MB before, {many['peak_kb'] / 1024:.0f} MB at most: "
-             f"{(many['peak_kb'] - many['before_kb']) / many['streams']:.1f} KB a stream |",
-             f"| {rest['connections']} idle connections, half of them after a request, then a request on each | "
-             f"{rest['open']} | {rest['answered_after_idling']} answered | {rest['errors']} | {rest['before_kb'] / 1024:.0f} MB before, "
-             f"{rest['resting_kb'] / 1024:.0f} MB idle: {(rest['resting_kb'] - rest['before_kb']) / rest['connections']:.1f} KB each; "
-             f"{rest['peak_kb'] / 1024:.0f} MB at most |", "",
-             "## Added latency of a token", "",
-             "From the engine's event to the client's having read it: JSON, server-sent event, two threads, the kernel twice.", "",
-             "| streams | tokens of each | p50 ms | p99 ms | p99.9 ms | most ms |", "|---|---|---|---|---|---|"]
-    for count, step, together, result in [*ages, (many["streams"], 1000, False, many)]:
-        how = f"every {step} ms" + (", all together, as a batch makes them" if together else ", spread" if count > 1 else "")
-        lines.append(f"| {count} | {how} | {age(result)} |")
-    lines += ["", "The goal is a p99 under 0.2 ms. Where a batch's tokens come together, the last one waits for those before it.", *flags.note, "",
-              f"## Requests per second, {len(rounds)} rounds, interleaved, medians", "",
-              f"32 connections, one request at a time on each; answers of {body_bytes} bytes.", "",
-              "| | requests/s | p99 ms | server CPU a request |", "|---|---|---|---|",
-              f"| `POST /v1/chat/completions`, one token from the stub | {of['chat']:.0f} | {p99['chat']:.2f} | "
-              f"{median([e['chat']['server_cpu_us'] for e in rounds]):.0f} µs |",
-              f"| `GET /v1/models` | {of['models']:.0f} | {p99['models']:.2f} | {median([e['models']['server_cpu_us'] for e in rounds]):.0f} µs |",
-              f"| nginx, `return 200` with the chat answer's bytes | {of['nginx']:.0f} | {p99['nginx']:.2f} | |", "",
-              f"Chat over nginx, median of the rounds' ratios: {ratio:.2f}. nginx parses no JSON, renders no template, counts no tokens.", ""]
+             "client share the machine's cores, over loopback.", *flags.note, ""]
+    many = streams(flags, flags.streams, 15, 1000) if "many" in parts else None
+    rest = idle(flags) if "idle" in parts else None
+    print(json.dumps([many, rest]), flush=True)
+    lines += many_lines(many, rest)
+    if "ages" in parts:
+        lines += age_lines(flags, ages(flags))
+    if "rates" in parts:
+        lines += rate_lines(*rates(flags))
     out = flags.out or ROOT / "bench/results/serve_load.md"
     out.write_text("\n".join(lines))
     print("\n".join(lines))
-    if many["broken"] or many["done"] != many["streams"] or rest["errors"] or rest["open"] != rest["connections"]:
+    if (many and (many["broken"] or many["done"] != many["streams"])) or (rest and (rest["errors"] or rest["open"] != rest["connections"])):
         raise SystemExit("there were errors")
 
 

@@ -5,12 +5,27 @@
 #include "serve/http/server.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 
 #include "bare_server.h"
 #include "base/log.h"
 #include "serve/api/service.h"
 #include "stub_engine.h"
+
+namespace {
+
+// The last line: what an event's handler took of the engine's thread.
+void say_handler_times() {
+  std::vector<uint32_t>& times = hadal::bench::stub_handler_times();
+  if (times.empty()) return;
+  std::sort(times.begin(), times.end());
+  const auto at = [&](size_t percent) { return times[(times.size() - 1) * percent / 100] / 1000.0; };
+  std::printf("{\"events\": %zu, \"handler_us\": {\"p50\": %.2f, \"p90\": %.2f, \"p99\": %.2f}}\n",
+              times.size(), at(50), at(90), at(99));
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace hadal;
@@ -42,15 +57,18 @@ int main(int argc, char** argv) {
   };
   if (bare_tokens > 0) {
     bench::run_bare_server(tokenizer, bare_tokens, say_port);
+    say_handler_times();
     return 0;
   }
   serve::http::Server server(http);
   const auto large_answers = std::make_shared<serve::api::LargeAnswers>();
-  const auto engine = engine::Engine::open(tokenizer, {});
+  auto engine = engine::Engine::open(tokenizer, {});
   serve::api::Service service = serve::api::make_service(*engine, [&server] { return server.counters(); });
   service.large_answers = large_answers;
   server.listen();
   say_port(server.port());
   server.run(serve::api::make_handler(service), true);
+  engine.reset();
+  say_handler_times();
   return 0;
 }

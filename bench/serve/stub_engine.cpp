@@ -30,6 +30,11 @@ int64_t now_ns() {
 
 void set_stub_options(const StubOptions& options) { g_options = options; }
 
+std::vector<uint32_t>& stub_handler_times() {
+  static std::vector<uint32_t> times;
+  return times;
+}
+
 }  // namespace hadal::bench
 
 namespace hadal::engine {
@@ -103,8 +108,10 @@ struct Engine::Impl {
       }
       ++metrics.generated_tokens_total;
       lock.unlock();
-      event.text = fmt::format("@{};", bench::now_ns());
+      const int64_t made = bench::now_ns();
+      event.text = fmt::format("@{};", made);
       stream->on_event(event);
+      bench::stub_handler_times().push_back(static_cast<uint32_t>(bench::now_ns() - made));
       lock.lock();
     }
   }

@@ -2,6 +2,9 @@
 // behind the real transport and the real API. Its tokens come at fixed times, and each says when it was made.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 namespace hadal::bench {
 
 struct StubOptions {
@@ -11,5 +14,8 @@ struct StubOptions {
 };
 
 void set_stub_options(const StubOptions& options);
+
+// How long each event's handler had the engine's thread, in ns. For when no engine is left.
+std::vector<uint32_t>& stub_handler_times();
 
 }  // namespace hadal::bench
