@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { binary, run, sleep, startServer } from './server.mjs';
+import { binary, run, sleep, startServer, until } from './server.mjs';
 
 let server;
 let folder;
@@ -87,7 +87,11 @@ test('Ctrl-C ends with what is there', async () => {
   const child = spawn(binary, ['bench', 'serve', '--trace', trace, '--url', server.url, '--json', file('long.json')]);
   let stdout = '';
   child.stdout.on('data', (data) => (stdout += data));
-  await sleep(2000);
+  const before = await server.health();
+  await until(async () => {
+    const { requests_total: total, requests_running: running } = await server.health();
+    return total - running >= before.requests_total + 3; // some are answered, of those that came since
+  });
   child.kill('SIGINT');
   const [code] = await once(child, 'close');
   assert.equal(code, 0);

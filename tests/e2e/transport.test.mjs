@@ -88,11 +88,21 @@ test('several models: each by its name, with its own limits; aliases and modes',
 });
 
 test('each model has a queue of its own', async () => {
-  const busy = Array.from({ length: 3 }, () => connect());
-  for (const socket of busy) socket.write(request(chat({ model: 'second', max_tokens: 400, temperature: 1, stream: true })));
-  await until(async () => (await server.health()).models[1].requests_running === 3);
-  const refused = await post(chat({ model: 'second' }));
-  assert.equal(refused.status, 503);
+  const busy = [];
+  const fill = async () => {
+    // A random model may end its answers soon: then others take their places.
+    for (let running = (await server.health()).models[1].requests_running; running < 3; ++running) {
+      busy.push(connect());
+      busy.at(-1).write(request(chat({ model: 'second', max_tokens: 400, temperature: 1, stream: true })));
+    }
+  };
+  let refused;
+  await until(async () => {
+    await fill();
+    refused = await post(chat({ model: 'second' }));
+    await refused.text();
+    return refused.status === 503;
+  });
   assert.ok(refused.headers.get('retry-after'));
   assert.equal((await post(chat({ model: 'first' }))).status, 200);
   for (const socket of busy) socket.destroy();
@@ -168,13 +178,17 @@ test('pages of the origins that were named, and no others', async () => {
 
 test('X-Request-Timeout-Ms is the time that a request has', async () => {
   const long = chat({ model: 'first', max_tokens: 4000, temperature: 1 });
-  const started = Date.now();
-  const answer = await post(long, { 'X-Request-Timeout-Ms': '300' });
-  assert.equal(answer.status, 200);
-  const { choices } = await answer.json();
-  assert.equal(choices[0].finish_reason, 'insufficient_system_resource'); // with what was said until then
-  assert.ok(choices[0].message.content.length > 0);
-  assert.ok(Date.now() - started < 5000);
+  // On a busy machine nothing may be said in so little time, and a random model may end by itself.
+  let milliseconds = 100;
+  await until(async () => {
+    const answer = await post(long, { 'X-Request-Timeout-Ms': String(milliseconds) });
+    const { choices, error } = await answer.json();
+    assert.equal(answer.status, choices ? 200 : 503, JSON.stringify(error));
+    if (!choices) milliseconds *= 2;
+    if (choices?.[0].finish_reason !== 'insufficient_system_resource') return false;
+    assert.ok(choices[0].message.content.length > 0); // what was said until then
+    return true;
+  });
   for (const bad of ['0', '-1', 'soon', '1.5', '99999999999999999999']) {
     const refused = await post(long, { 'X-Request-Timeout-Ms': bad });
     assert.equal(refused.status, 400, bad);
@@ -241,7 +255,9 @@ test('HTTPS: curl and Node, a stream, the protocol that was agreed on, old and p
   const socket = (await import('node:tls')).connect({ port: secure.port, host: 'localhost', ca: execFileSync('cat', [certificate]) });
   await once(socket, 'secureConnect');
   const healthNow = async () => JSON.parse((await curl('--cacert', certificate, `${url}/health`)).stdout);
-  socket.write(request(chat({ max_tokens: 4000, temperature: 1, stream: true })));
+  const ask = () => socket.write(request(chat({ max_tokens: 4000, temperature: 1, stream: true })));
+  socket.on('data', (data) => String(data).includes('data: [DONE]') && ask()); // a random model may end soon
+  ask();
   await until(async () => (await healthNow()).requests_running === 1);
   socket.destroy();
   await until(async () => (await healthNow()).requests_running === 0);

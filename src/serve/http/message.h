@@ -31,7 +31,8 @@ class Receipt {
  public:
   virtual ~Receipt() = default;
   // They are about to be handed to the system, on the connection `socket`; `bytes` in all with what goes
-  // before them in the same write (through TLS it takes some more).
+  // before them in the same write (through TLS it takes some more). An answer's first is told on a transport
+  // thread, later ones perhaps on the thread that wrote: these must not wait for anything.
   virtual void leaving(int socket, size_t bytes) = 0;
   // The system has all of them.
   virtual void left() = 0;
