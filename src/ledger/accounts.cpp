@@ -146,6 +146,8 @@ Decision Accounts::enter(const std::string& key_id, Purpose purpose, bool costs,
   if (found == accounts_.end() || found->second.key.revoked) return {Verdict::kUnknownKey};
   Account& account = found->second;
   const Limits& limits = account.key.settings.limits;
+  if (const double wait = account.refused.wait_for(1, kMostRefusedTokens, now); wait > 0)
+    return {Verdict::kRefusedTokens, kMostRefusedTokens, wait};
   Decision decision = judge_money(account, costs, now);
   if (decision.verdict != Verdict::kAdmitted) return decision;
   if (limits.concurrency && account.running >= *limits.concurrency)
@@ -186,6 +188,8 @@ Decision Accounts::claim(const std::string& key_id, int64_t prompt_tokens, const
   if (decision.verdict == Verdict::kAdmitted) {
     add(account.claimed, most);
     account.minute.count(prompt_tokens, now);
+  } else {
+    account.refused.count(prompt_tokens, now);
   }
   return decision;
 }

@@ -34,7 +34,8 @@ enum class Verdict {
   kTokensPerMinute,
   kDailyTokens,
   kMonthlySpend,
-  kBusy,  // no room in the journal
+  kRefusedTokens,  // kMostRefusedTokens
+  kBusy,           // no room in the journal
 };
 
 struct Decision {
@@ -64,6 +65,10 @@ struct Standing {
   DayTotal today;
   bool can_spend = true;  // a request that costs something would be admitted, as far as the balance goes
 };
+
+// Of a key's prompts in a minute that were made and counted, and then did not fit: about a second's work. Who
+// asks on is refused before anything is made.
+inline constexpr int64_t kMostRefusedTokens = 1'000'000;
 
 // Limits are looked at in three steps, each when its question can be answered: enter() before anything is
 // made of a request, allow() once its model is known, claim() once its prompt has been counted. A claim is
@@ -120,7 +125,7 @@ class Accounts {
     int64_t running = 0;
     Claim sent;     // and not settled
     Claim claimed;  // that too, and what may come
-    Minute minute, tokenized;
+    Minute minute, tokenized, refused;
   };
 
   static DayTotal today(const Account& account, int64_t now);

@@ -187,6 +187,18 @@ TEST_F(AccountsTest, BoundsTokensOfAMinute) {
   EXPECT_EQ(ask(100, kNow + 600'000).verdict, Verdict::kAdmitted);
 }
 
+// Each of them was rendered and counted: work that nothing else bounds.
+TEST_F(AccountsTest, BoundsPromptsThatDoNotFit) {
+  key_.settings.limits.tokens_per_minute = 1000;
+  load();
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(ask(kMostRefusedTokens / 4, kNow + i * 1000).verdict, Verdict::kTokensPerMinute) << i;
+  const Decision next = ask(10, kNow + 30'000);
+  EXPECT_EQ(next.verdict, Verdict::kRefusedTokens);
+  EXPECT_EQ(next.retry_seconds, 30);
+  EXPECT_EQ(ask(10, kNow + 60'000).verdict, Verdict::kAdmitted);
+}
+
 TEST_F(AccountsTest, BoundsTokensThatAreOnlyCounted) {
   key_.settings.limits.tokens_per_minute = 100;
   load();

@@ -77,6 +77,12 @@ ApiError refusal(const ledger::Decision& decision, const std::string& model, con
           fmt::format("Spending limit reached: {} {} per month (UTC) for this API key{}",
                       ledger::money_text(limit), currency, decision.reserved ? reason : std::string()),
           decision.retry_seconds);
+    case Verdict::kRefusedTokens:
+      return too_many("rate_limit_exceeded",
+                      fmt::format("Rate limit reached: prompts of {} tokens of this API key did not fit its "
+                                  "limits in the last minute; wait as long as Retry-After says",
+                                  limit),
+                      decision.retry_seconds);
     case Verdict::kBusy:
       return {503, "server_overloaded", "too many requests are under way; try again later"};
     case Verdict::kUnknownKey:
