@@ -115,7 +115,9 @@ struct Event {
   std::vector<text::OutputEvent> tool_calls;
   std::vector<text::TokenId> tokens;  // sampled since the last event, an end token included
   std::vector<TokenLogprob>
-      logprobs;                  // of `tokens` but an end token: SamplingOptions::logprobs, end_logprobs
+      logprobs;  // of `tokens` but an end token: SamplingOptions::logprobs, end_logprobs
+  // On the last event of an answer with calls that the model ended: text::Message's, for the next prompt.
+  std::shared_ptr<const text::AnswerTokens> answer_tokens;
   std::optional<Finish> finish;  // set on the last event
   std::string stop_string;       // with Finish::kStop: the one of SamplingOptions::stop, if one ended it
   Usage usage;                   // so far

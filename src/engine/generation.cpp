@@ -50,6 +50,7 @@ Generation::Generation(const GenerationContext& context, RequestId id, Request r
   for (const auto token : std::span(request_.prompt).last(forced)) {
     if (parser_) take(parser_->push(token), forced_);
     if (guided_) guided_->accept(token, is_answering());
+    said_.push_back(token);
   }
 }
 
@@ -99,13 +100,13 @@ bool Generation::accept(text::TokenId token, double now) {
       event.text += stops_.finish();
   }
   if (event.finish == Finish::kStop) event.stop_string = stops_.matched();
-  if (request_.next_prompt) remember(event);
+  if (request_.next_prompt) remember(event, is_end);
   if (event.finish) return keep_last(std::move(event));
   send(std::move(event));
   return true;
 }
 
-void Generation::remember(const Event& event) {
+void Generation::remember(Event& event, bool is_end) {
   answer_.reasoning_content += event.reasoning;
   answer_.content += event.text;
   for (const text::OutputEvent& part : event.tool_calls) {
@@ -114,6 +115,13 @@ void Generation::remember(const Event& event) {
     } else if (part.kind == text::OutputEvent::Kind::kCallArguments && !answer_.tool_calls.empty()) {
       answer_.tool_calls.back().arguments += part.text;
     }
+  }
+  if (!request_.tools) return;
+  if (!is_end) said_.insert(said_.end(), event.tokens.begin(), event.tokens.end());
+  if (event.finish != Finish::kStop || stops_.stopped() || answer_.tool_calls.empty()) return;
+  if (auto parted = text::part_answer(*context_.tokenizer, said_, parser_->reasoning_tokens() > 0)) {
+    answer_.tokens = std::make_shared<const text::AnswerTokens>(std::move(*parted));
+    event.answer_tokens = answer_.tokens;
   }
 }
 

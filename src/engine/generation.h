@@ -77,7 +77,7 @@ class Generation {
   void decode(text::TokenId token, Event& event);
   void decode_rest(Event& event);
   void take(const std::vector<text::OutputEvent>& parts, Event& event);
-  void remember(const Event& event);
+  void remember(Event& event, bool is_end);
 
   const GenerationContext& context_;
   const RequestId id_;
@@ -91,6 +91,7 @@ class Generation {
   std::optional<GuidedOutput> guided_;
   int64_t max_completion_tokens_ = 0;
   text::Message answer_;
+  std::vector<text::TokenId> said_;  // of a request with tools: its tokens, the forced ones too
   Usage usage_;
   Event last_event_;
   Event forced_;  // of the prompt's forced tokens; leaves with the first sampled one's

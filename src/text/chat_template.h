@@ -3,6 +3,7 @@
 // own models. Text from a user never becomes a control token: only a format writes those.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,12 @@ struct ToolCall {
   std::string arguments;  // JSON text, written as it is
 };
 
+// The tokens with which a model wrote an answer, without the one that ended it.
+struct AnswerTokens {
+  std::vector<TokenId> reasoning;  // up to and including </think>; empty: it did not reason
+  std::vector<TokenId> answer;     // content and calls
+};
+
 struct Message {
   std::string role;  // "system", "user", "assistant" or "tool"
   std::string content;
@@ -33,6 +40,9 @@ struct Message {
   std::vector<ToolCall> tool_calls = {};  // assistant
   std::string tool_call_id = {};          // tool: whose result this is; empty: the next one in order
   bool prefix = false;                    // the last message, assistant: the answer goes on from its end
+  // assistant: this is what the model itself wrote, and where the format keeps it these tokens are written
+  // instead of the text, so that the prompt goes on from what was generated
+  std::shared_ptr<const AnswerTokens> tokens = {};
 };
 
 struct ToolDefinition {

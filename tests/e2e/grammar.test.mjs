@@ -116,8 +116,8 @@ test('the other dialects', async () => {
     tools: [{ name: 'add_person', strict: true, input_schema: person }],
     tool_choice: { type: 'any' },
   });
-  const { input } = message.content.find((block) => block.type === 'tool_use'); // parsed: in the alphabet's order
-  assertPerson(JSON.stringify(input), ['age', 'city', 'name']);
+  const { input } = message.content.find((block) => block.type === 'tool_use');
+  assertPerson(JSON.stringify(input));
 });
 
 test("the AI SDK's generateObject", async () => {

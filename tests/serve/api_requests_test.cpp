@@ -8,6 +8,7 @@
 #include "serve/api/api_error.h"
 #include "serve/api/chat_completions.h"
 #include "serve/api/completions.h"
+#include "serve/api/responses_request.h"
 
 namespace hadal::serve::api {
 namespace {
@@ -194,6 +195,33 @@ TEST(ChatRequest, SaysWhatMaxTokensMayBeInDeepSeeksWords) {
                  read_chat_request(chat({{"max_tokens", 0}}));
                }).what(),
                "Invalid max_tokens value, the valid range of max_tokens is [1, 393216]");
+}
+
+TEST(ResponsesRequest, GathersTheItemsOfAnAnswer) {
+  const std::string body = R"({"input": [
+    {"role": "user", "content": "weather?"},
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x",
+     "content": [{"type": "reasoning_text", "text": "a tool, "}, {"type": "reasoning_text", "text": "say"}]},
+    {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "A moment."}]},
+    {"type": "function_call", "call_id": "call_00_x", "name": "get_weather", "arguments": "{}"},
+    {"type": "function_call", "call_id": "call_01_x", "name": "now", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "call_00_x", "output": "rain"},
+    {"type": "function_call_output", "call_id": "call_01_x", "output": "noon"},
+    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "once more"}]},
+    {"type": "function_call", "call_id": "call_00_y", "name": "now", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "call_00_y", "output": "one"},
+    {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "nothing came of it"}]},
+    {"role": "user", "content": "so?"}]})";
+  const auto messages = read_responses_request(Json::parse(body), body).chat.messages;
+  ASSERT_EQ(messages.size(), 7u);
+  EXPECT_EQ(messages[1].reasoning_content, "a tool, say");
+  EXPECT_EQ(messages[1].content, "A moment.");
+  ASSERT_EQ(messages[1].tool_calls.size(), 2u);
+  EXPECT_EQ(messages[1].tool_calls[1].id, "call_01_x");
+  EXPECT_EQ(messages[4].reasoning_content, "once more");
+  EXPECT_EQ(messages[4].tool_calls.size(), 1u);
+  EXPECT_EQ(messages[6].role, "user");
+  EXPECT_EQ(messages[6].reasoning_content, "");
 }
 
 TEST(ChatRequest, ReadsToolsCallsAndResults) {

@@ -99,6 +99,75 @@ TEST_P(ChatAnswer, CallsAreReadAsThemselves) {
   EXPECT_EQ(base::parse_json(said.calls[1].second, "arguments"), (base::Json{{"word", "sea"}}));
 }
 
+// The same text in other tokens than the tokenizer would choose: a letter each.
+std::vector<TokenId> letter_by_letter(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
+  std::vector<TokenId> spelled;
+  for (const TokenId id : ids) {
+    const auto bytes = tokenizer.token_bytes(id);
+    if (tokenizer.find(bytes) == id && bytes.find_first_of("<[") == 0 && bytes.size() > 1) {
+      spelled.push_back(id);
+      continue;
+    }
+    for (const char byte : bytes) {
+      for (const TokenId letter : tokenizer.encode(std::string(1, byte), false)) spelled.push_back(letter);
+    }
+  }
+  return spelled;
+}
+
+// What a client sends back is what was generated, token for token, where the message has its tokens; and it
+// is not without them.
+TEST_P(ChatAnswer, ATurnBehindCallsGoesOnFromTheTokensThatWereGenerated) {
+  if (format_.tools == ToolSyntax::kNone) return;
+  const std::vector<ToolDefinition> tools = {{"look", "Looks", R"({"type": "object"})"}};
+  for (const bool reasons : {false, true}) {
+    if (reasons && !(format_.name == "kimi-k2-thinking" || format_.name == "glm-4.7")) continue;
+    if (!reasons && format_.reasons && !format_.thinking_switch && format_.name != "deepseek-r1-0528")
+      continue;
+    ChatOptions options;
+    options.tools = tools;
+    if (format_.thinking_switch) options.thinking = reasons;
+    std::vector<Message> messages = {{"user", "Look it up."}};
+    const Prompt before = prompt(messages, options);
+    messages.push_back(answer("A moment.", reasons ? "What is deep?" : ""));
+    messages.back().tool_calls = {{"a", "look", R"({"word":  "deep", "also" :1})"},
+                                  {"b", "look", R"({"z":1.50})"}};
+    auto said = letter_by_letter(*tokenizer_,
+                                 render_answer(format_, *tokenizer_, messages, before.starts_in_reasoning));
+    auto whole = before.ids;
+    whole.insert(whole.end(), said.begin(), said.end());
+    said.pop_back();  // the end
+
+    const auto parted = part_answer(*tokenizer_, said, reasons);
+    ASSERT_TRUE(parted);
+    EXPECT_EQ(parted->reasoning.empty(), !reasons);
+    messages.back().tool_calls[0].arguments = R"({"also":1,"word":"deep"})";  // as JSON comes back
+    messages.push_back({"tool", "It is far.", {}, {}, "a"});
+    messages.push_back({"tool", "It is far away.", {}, {}, "b"});
+    const auto as_text = prompt(messages, options).ids;
+    messages[1].tokens = std::make_shared<const AnswerTokens>(*parted);
+    const auto as_tokens = prompt(messages, options).ids;
+    ASSERT_GT(as_tokens.size(), whole.size());
+    EXPECT_TRUE(std::equal(whole.begin(), whole.end(), as_tokens.begin()))
+        << tokenizer_->decode(whole) << "\n"
+        << tokenizer_->decode(as_tokens);
+    EXPECT_FALSE(as_text.size() >= whole.size() && std::equal(whole.begin(), whole.end(), as_text.begin()));
+    const std::string rest = tokenizer_->decode(as_tokens).substr(tokenizer_->decode(whole).size());
+    EXPECT_TRUE(tokenizer_->decode(as_text).ends_with(rest)) << rest;
+  }
+}
+
+TEST(PartAnswer, EndsTheReasoningAtItsMark) {
+  const auto tokenizer = kimi_tokenizer();
+  const auto ids = tokenizer->encode("<think>so</think>then", true);
+  const auto parted = part_answer(*tokenizer, ids, true);
+  ASSERT_TRUE(parted);
+  EXPECT_EQ(tokenizer->decode(parted->reasoning), "<think>so</think>");
+  EXPECT_EQ(tokenizer->decode(parted->answer), "then");
+  EXPECT_FALSE(part_answer(*tokenizer, tokenizer->encode("<think>so", true), true));
+  EXPECT_TRUE(part_answer(*tokenizer, ids, false)->reasoning.empty());
+}
+
 TEST_P(ChatAnswer, NeedsAnAnswerAtTheEnd) {
   const std::vector<Message> messages = {{"user", "How deep is it?"}};
   EXPECT_THROW(render_answer(format_, *tokenizer_, messages, false), Error);

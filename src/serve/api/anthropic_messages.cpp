@@ -35,9 +35,18 @@ Json usage_json(const engine::Usage& usage) {
           {"output_tokens", usage.completion_tokens}};
 }
 
-Json parsed_arguments(const std::string& arguments) {
-  Json input = Json::parse(arguments, nullptr, false);
-  return input.is_object() ? input : Json::object();
+// `object` with one more member, whose JSON stays as it is.
+std::string with_member(const Json& object, const std::string& name, std::string_view json) {
+  std::string text = base::dump_json(object);
+  text.back() = ',';  // for '}'
+  return text += fmt::format("\"{}\":{}}}", name, json);
+}
+
+// As the model wrote it, its keys in their order: what comes back is then as near to it as can be.
+std::string tool_use(const text::ToolCall& call) {
+  const bool object = Json::parse(call.arguments, nullptr, false).is_object();
+  return with_member({{"type", "tool_use"}, {"id", call.id}, {"name", call.name}}, "input",
+                     object ? call.arguments : "{}");
 }
 
 class MessageWriter final : public AnswerWriter {
@@ -50,23 +59,19 @@ class MessageWriter final : public AnswerWriter {
 
   std::string whole(const std::vector<Choice>& choices) override {
     const Choice& choice = choices[0];
-    Json json = message_;
-    Json& content = json["content"];
+    std::vector<std::string> content;
     if (!choice.reasoning.empty()) {
-      content.push_back(
-          {{"type", "thinking"}, {"thinking", choice.reasoning}, {"signature", message_["id"]}});
+      content.push_back(base::dump_json(
+          {{"type", "thinking"}, {"thinking", choice.reasoning}, {"signature", message_["id"]}}));
     }
-    if (!choice.text.empty()) content.push_back({{"type", "text"}, {"text", choice.text}});
-    for (const text::ToolCall& call : choice.calls) {
-      content.push_back({{"type", "tool_use"},
-                         {"id", call.id},
-                         {"name", call.name},
-                         {"input", parsed_arguments(call.arguments)}});
-    }
+    if (!choice.text.empty()) content.push_back(base::dump_json({{"type", "text"}, {"text", choice.text}}));
+    for (const text::ToolCall& call : choice.calls) content.push_back(tool_use(call));
+    Json json = message_;
+    json.erase("content");
     json["stop_reason"] = stop_reason(choice);
     json["stop_sequence"] = stop_sequence(choice);
     json["usage"] = usage_json(choice.usage);
-    return base::dump_json(json);
+    return with_member(json, "content", fmt::format("[{}]", fmt::join(content, ",")));
   }
 
   std::string opening() override {
@@ -171,7 +176,7 @@ void anthropic_messages(const Call& call) {
   ChatRequest request = read_anthropic_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model_leniently(call.service, request.options.model);
   check_model(call, model);
-  PreparedChat chat = prepare_chat(model.served, request, model.thinking);
+  PreparedChat chat = prepare_chat(call, model, request);
   auto writer = std::make_unique<MessageWriter>(model.id, static_cast<int64_t>(chat.request.prompt.size()));
   generate(call, model, std::move(chat.request), 1, request.options.stream, std::move(writer));
 }
@@ -181,7 +186,7 @@ void anthropic_count_tokens(const Call& call) {
       read_anthropic_request(parse_body(call.request.body), call.request.body, /*counting=*/true);
   const NamedModel model = find_model_leniently(call.service, request.options.model);
   check_model(call, model);
-  const PreparedChat chat = prepare_chat(model.served, request, model.thinking);
+  const PreparedChat chat = prepare_chat(call, model, request);
   http::Response response;
   response.body = base::dump_json({{"input_tokens", chat.request.prompt.size()}});
   count_tokenized(call, chat.request.prompt.size());

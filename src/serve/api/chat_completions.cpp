@@ -246,7 +246,7 @@ void chat_completions(const Call& call) {
   const NamedModel model = find_model(call.service, request.options.model);
   check_model(call, model);
   const bool logprobs = request.options.sampling.logprobs;
-  PreparedChat chat = prepare_chat(model.served, request, model.thinking);
+  PreparedChat chat = prepare_chat(call, model, request);
   const CompletionOptions& options = request.options;
   auto writer =
       std::make_unique<ChatWriter>(OpenAiEnvelope{model.id, options.stream, options.include_usage},

@@ -88,13 +88,13 @@ size_t text_bytes(const ChatRequest& request) {
 
 }  // namespace
 
-PreparedChat prepare_chat(const ServedModel& served, ChatRequest& request,
-                          std::optional<bool> named_thinking) {
+PreparedChat prepare_chat(const Call& call, const NamedModel& model, ChatRequest& request) {
+  const ServedModel& served = model.served;
   check_tool_choice(request.tool_choice, request.tools);
   check_prompt_bytes(served, text_bytes(request));
   const text::ChatFormat* format = served.engine.chat_format();
   text::ChatOptions options;
-  if (format != nullptr) options.thinking = choose_thinking(*format, request, named_thinking);
+  if (format != nullptr) options.thinking = choose_thinking(*format, request, model.thinking);
   const bool offers = !request.tools.empty() && request.tool_choice.kind != ToolChoice::Kind::kNone;
   std::vector<text::ToolDefinition> definitions;
   if (offers) {
@@ -102,6 +102,7 @@ PreparedChat prepare_chat(const ServedModel& served, ChatRequest& request,
   }
   options.tools = definitions;
 
+  call.service.calls->recall({tenant_of(call, request.options.user_id), served.id}, request.messages);
   PreparedChat chat;
   chat.request = engine::chat_request(served.engine, request.messages, options);
   chat.thinks = format->reasons && options.thinking.value_or(format->thinking_by_default);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "serve/api/completion_options.h"
+#include "serve/api/model_names.h"
 #include "serve/api/output_format.h"
 #include "serve/api/service.h"
 #include "serve/api/tools.h"
@@ -27,12 +28,11 @@ struct PreparedChat {
   bool thinks = false;      // the answer begins with reasoning
 };
 
-// Renders the conversation for `served`, whose name (model_names.h) said `named_thinking`. A model
-// that has one mode only answers in that one. tool_choice "required" and a named function begin the call for
-// the model, which then cannot think first. Throws ApiError or Error for what has no place in the model's
-// format.
-PreparedChat prepare_chat(const ServedModel& served, ChatRequest& request,
-                          std::optional<bool> named_thinking);
+// Renders the conversation for the model, where the caller's own calls come back in the tokens that they were
+// made of (call_memory.h). A model that has one mode only answers in that one. tool_choice "required" and a
+// named function begin the call for the model, which then cannot think first. Throws ApiError or Error for
+// what has no place in the model's format.
+PreparedChat prepare_chat(const Call& call, const NamedModel& model, ChatRequest& request);
 
 // "low", "high", "max" and OpenAI's words for them; "none" turns thinking off. The models that are served
 // have no levels of effort: any of them is thinking. Throws ApiError 400 for other words.

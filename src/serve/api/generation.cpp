@@ -43,10 +43,11 @@ class AnswerReceipt final : public http::Receipt {
 // What an answer is given, besides where it goes.
 struct AnswerMeans {
   std::unique_ptr<AnswerWriter> writer;
-  std::shared_ptr<ledger::Meter> meter;   // null: nothing is counted
-  std::shared_ptr<void> room;             // of a whole answer with log-probabilities
-  LargeAnswers* large_answers = nullptr;  // who writes it, and what else is long
-  bool own_deadline = false;              // the client's, not the server's
+  std::shared_ptr<ledger::Meter> meter;         // null: nothing is counted
+  std::shared_ptr<void> room;                   // of a whole answer with log-probabilities
+  LargeAnswers* large_answers = nullptr;        // who writes it, and what else is long
+  bool own_deadline = false;                    // the client's, not the server's
+  std::function<void(text::Message)> on_calls;  // an answer with calls is whole
   std::function<void(const ApiError&)> on_broken;
 };
 
@@ -82,6 +83,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
       : exchange_(std::move(exchange)),
         stream_(stream),
         own_deadline_(means.own_deadline),
+        on_calls_(std::move(means.on_calls)),
         on_broken_(std::move(means.on_broken)),
         writer_(std::move(means.writer)),
         meter_(std::move(means.meter)),
@@ -143,6 +145,9 @@ class Answer : public std::enable_shared_from_this<Answer> {
       return fail(error);
     }
     if (event.finish) ++complete_;
+    if (event.answer_tokens) {
+      on_calls_({"assistant", choice.text, choice.reasoning, choice.calls, "", false, event.answer_tokens});
+    }
     std::string bytes = stream_ ? writer_->piece(choices_, index, event) : "";
     ended_ = complete_ == choices_.size();
     if (stream_) {
@@ -224,6 +229,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   const std::shared_ptr<http::Exchange> exchange_;
   const bool stream_;
   const bool own_deadline_;  // the client's, not the server's
+  const std::function<void(text::Message)> on_calls_;
   const std::function<void(const ApiError&)> on_broken_;
   std::atomic<bool> left_{false};
   std::mutex mutex_;  // guards what follows
@@ -260,13 +266,16 @@ std::shared_ptr<void> room_for_logprobs(const Call& call, const engine::Sampling
                   choices, sampling.max_tokens, 1 + sampling.top_logprobs, entries, kMaxLogprobEntries));
 }
 
-// Whose cache it is: the caller's key (its secret may be another tomorrow) and the user_id within it.
+}  // namespace
+
 std::string tenant_of(const Call& call, const std::string& user_id) {
   if (call.caller) return fmt::format("{}\n{}", call.caller->key_id, user_id);
   const std::string* authorization = call.request.header("authorization");
   const std::string* key = call.request.header("x-api-key");  // Anthropic's clients
   return fmt::format("{}\n{}\n{}", authorization ? *authorization : "", key ? *key : "", user_id);
 }
+
+namespace {
 
 // Notes an error that comes in the middle of a stream, whose status was 200.
 std::function<void(const ApiError&)> error_noter(const Call& call) {
@@ -282,6 +291,13 @@ std::function<void(const ApiError&)> error_noter(const Call& call) {
     error.message = happened.what();
     errors->add(std::move(error));
   };
+}
+
+// Keeps what the model wrote around its calls for the turn that sends them back.
+std::function<void(text::Message)> call_keeper(const Call& call, const NamedModel& model,
+                                               const std::string& tenant) {
+  return [calls = call.service.calls, owner = CallMemory::Owner{tenant, model.served.id}](
+             text::Message answer) { calls->remember(owner, std::move(answer)); };
 }
 
 struct TimeLimit {
@@ -342,6 +358,7 @@ void generate(const Call& call, const NamedModel& model, engine::Request request
   means.meter = meter;
   means.large_answers = call.service.large_answers.get();
   means.own_deadline = limit.own;
+  means.on_calls = call_keeper(call, model, request.tenant);
   means.on_broken = error_noter(call);
   const auto answer =
       std::make_shared<Answer>(call.exchange, static_cast<size_t>(choices), stream, std::move(means));

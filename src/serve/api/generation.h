@@ -53,6 +53,9 @@ std::string server_sent_event(const base::Json& data, std::string_view name = {}
 // prompts are refused without tokenizing them.
 void check_prompt_bytes(const ServedModel& served, size_t bytes);
 
+// Whose cache it is: the caller's key (its secret may be another tomorrow) and the user_id within it.
+std::string tenant_of(const Call& call, const std::string& user_id);
+
 // Submits `request` to the model once for each of `choices` (a given seed goes up by one with each) and
 // answers `call` as they are generated; the client leaving cancels them. max_tokens is cut to what the
 // context has room for. While a whole answer is under way the client gets empty lines, as DeepSeek's API

@@ -228,7 +228,7 @@ void responses(const Call& call) {
   ResponsesRequest request = read_responses_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model(call.service, request.chat.options.model);
   check_model(call, model);
-  PreparedChat chat = prepare_chat(model.served, request.chat, model.thinking);
+  PreparedChat chat = prepare_chat(call, model, request.chat);
   auto writer = std::make_unique<ResponseWriter>(model.id, std::move(request.echo));
   generate(call, model, std::move(chat.request), 1, request.chat.options.stream, std::move(writer));
 }

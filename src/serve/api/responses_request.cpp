@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "serve/api/raw_json.h"
 
 namespace hadal::serve::api {
@@ -10,39 +12,77 @@ using base::Json;
 
 namespace {
 
-void add_call(const Fields& item, std::vector<text::Message>& messages) {
+// The items of one answer come one by one: its reasoning, its text, its calls.
+class ItemReader {
+ public:
+  explicit ItemReader(std::vector<text::Message>& messages) : messages_(messages) {}
+  void add(const Json& json, size_t index);
+
+ private:
+  void add_message(const Fields& item);
+  void add_call(const Fields& item);
+  void add_reasoning(const Fields& item);
+
+  std::vector<text::Message>& messages_;
+  std::string reasoning_;  // of the answer that the next item begins
+};
+
+void ItemReader::add_call(const Fields& item) {
   item.required("name");
   item.required("call_id");
   text::ToolCall call{*item.string("call_id"), *item.string("name"), item.string("arguments").value_or("")};
   check_word(call.name, kMaxFunctionNameBytes, item.path("name"));
   if (call.arguments.empty()) call.arguments = "{}";
   // Calls of one answer are items of their own here, and so is the text before them.
-  if (messages.empty() || messages.back().role != "assistant") messages.push_back({"assistant", ""});
-  messages.back().tool_calls.push_back(std::move(call));
+  if (messages_.empty() || messages_.back().role != "assistant" || !reasoning_.empty()) {
+    messages_.push_back({"assistant", "", std::exchange(reasoning_, {})});
+  }
+  messages_.back().tool_calls.push_back(std::move(call));
 }
 
-void add_item(const Json& json, size_t index, std::vector<text::Message>& messages) {
+void ItemReader::add_message(const Fields& item) {
+  item.required("role");
+  std::string role = *item.string("role");
+  if (role == "developer") role = "system";
+  if (role != "system" && role != "user" && role != "assistant") {
+    throw bad_value(item.path("role"),
+                    fmt::format("\"{}\" is not supported; use system, user or assistant", role));
+  }
+  std::string reasoning = std::exchange(reasoning_, {});
+  if (role != "assistant") reasoning.clear();
+  messages_.push_back({std::move(role), read_text_parts(item.required("content"), item.path("content")),
+                       std::move(reasoning)});
+}
+
+// Its text, where it came with one: summaries and what is encrypted say nothing here.
+void ItemReader::add_reasoning(const Fields& item) {
+  const Json* content = item.find("content");
+  if (content == nullptr || !content->is_array()) return;
+  for (const Json& part : *content) {
+    if (!part.is_object() || part.value("type", Json()) != "reasoning_text") continue;
+    const Json text = part.value("text", Json());
+    if (text.is_string()) reasoning_ += text.get_ref<const std::string&>();
+  }
+}
+
+void ItemReader::add(const Json& json, size_t index) {
   const Fields item(json, fmt::format("input[{}].", index));
   const std::string type = item.string("type").value_or("message");
   if (type == "message") {
-    item.required("role");
-    std::string role = *item.string("role");
-    if (role == "developer") role = "system";
-    if (role != "system" && role != "user" && role != "assistant") {
-      throw bad_value(item.path("role"),
-                      fmt::format("\"{}\" is not supported; use system, user or assistant", role));
-    }
-    messages.push_back({std::move(role), read_text_parts(item.required("content"), item.path("content"))});
+    add_message(item);
   } else if (type == "function_call") {
-    add_call(item, messages);
+    add_call(item);
   } else if (type == "function_call_output") {
+    reasoning_.clear();
     item.required("call_id");
-    messages.push_back({"tool",
-                        read_text_parts(item.required("output"), item.path("output")),
-                        {},
-                        {},
-                        *item.string("call_id")});
-  } else if (type != "reasoning") {
+    messages_.push_back({"tool",
+                         read_text_parts(item.required("output"), item.path("output")),
+                         {},
+                         {},
+                         *item.string("call_id")});
+  } else if (type == "reasoning") {
+    add_reasoning(item);
+  } else {
     throw bad_value(item.path("type"), fmt::format("\"{}\" is not supported", type));
   }
 }
@@ -80,7 +120,8 @@ ResponsesRequest read_responses_request(const Json& body, std::string_view raw) 
     chat.messages.push_back({"user", input.get<std::string>()});
   } else {
     if (!input.is_array()) throw wrong_type("input", "string or array of items", input);
-    for (size_t i = 0; i < input.size(); ++i) add_item(input[i], i, chat.messages);
+    ItemReader reader(chat.messages);
+    for (size_t i = 0; i < input.size(); ++i) reader.add(input[i], i);
   }
   if (chat.messages.empty()) throw bad_value("input", "at least one message is needed");
   chat.tools = read_tool_list(fields, raw, "function", [](const Fields& tool, std::string_view text) {

@@ -10,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "ledger/ledger.h"
+#include "serve/api/call_memory.h"
 #include "serve/api/error_log.h"
 #include "serve/api/large_answers.h"
 #include "serve/http/server.h"
@@ -41,6 +42,7 @@ struct Service {
   ledger::Ledger* ledger = nullptr;  // keys, prices and usage; null: the server is open to everybody
   std::shared_ptr<ErrorLog> errors = std::make_shared<ErrorLog>();
   std::shared_ptr<LargeAnswers> large_answers = std::make_shared<LargeAnswers>();  // outlives the engines
+  std::shared_ptr<CallMemory> calls = std::make_shared<CallMemory>();
 };
 
 // Without a model yet.

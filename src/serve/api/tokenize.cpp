@@ -34,7 +34,7 @@ void tokenize(const Call& call) {
   std::vector<text::TokenId> tokens;
   if (fields.find("messages") != nullptr) {
     ChatRequest request = read_chat_request(body, call.request.body);
-    tokens = prepare_chat(model.served, request, model.thinking).request.prompt;
+    tokens = prepare_chat(call, model, request).request.prompt;
   } else {
     const char* name = "prompt";
     for (const char* other : {"text", "content"}) {  // as other servers call it

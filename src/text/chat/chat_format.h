@@ -89,6 +89,11 @@ Prompt render_prompt(const ChatFormat& format, const Tokenizer& tokenizer, std::
 std::vector<TokenId> render_answer(const ChatFormat& format, const Tokenizer& tokenizer,
                                    std::span<const Message> messages, bool in_reasoning);
 
+// Parts the tokens of an answer, without the one that ended it, where its reasoning ends; `reasoned`: some of
+// them are reasoning. Nothing where that place is within a token, or the reasoning has no end.
+std::optional<AnswerTokens> part_answer(const Tokenizer& tokenizer, std::span<const TokenId> ids,
+                                        bool reasoned);
+
 // Fill in the middle: <bos><｜fim▁begin｜>prefix<｜fim▁hole｜>suffix<｜fim▁end｜>; without a suffix,
 // <bos>prefix. Throws Error{kUnsupported} when there is a suffix and the vocabulary has no such tokens.
 bool supports_fim(const Tokenizer& tokenizer);

@@ -108,6 +108,12 @@ class Writer {
 
   void write_answer(const Message& message, bool after_results) {
     if (!turns_.after_header.empty() && !after_results) out_.control_or_text(turns_.after_header);
+    // Behind reasoning, which is not kept, nothing of the cache counts.
+    if (message.tokens && message.tokens->reasoning.empty()) {
+      out_.tokens(message.tokens->answer);
+      out_.control(kEos);
+      return;
+    }
     std::string_view content = message.content;
     if (const size_t end = content.rfind(kThinkEnd); turns_.drop_reasoning && end != std::string_view::npos) {
       content.remove_prefix(end + kThinkEnd.size());

@@ -35,6 +35,13 @@ void advertise(std::span<const ToolDefinition> tools, PromptWriter& out) {
   out.own_words(kBehindTools);
 }
 
+void write_tokens(const AnswerTokens& said, bool keeps_reasoning, PromptWriter& out) {
+  const bool reasoned = keeps_reasoning && !said.reasoning.empty();
+  out.control_or_text(reasoned ? kThinkBegin : kThinkEnd);
+  if (reasoned) out.tokens(said.reasoning);
+  out.tokens(said.answer);
+}
+
 // `in_reasoning`: <think> stands before it already; `closed`: </think> does.
 void write_answer(const Message& message, bool keeps_reasoning, PromptWriter& out, bool in_reasoning = false,
                   bool closed = false) {
@@ -94,7 +101,10 @@ bool write(const ChatFormat& format, PromptWriter& out, std::span<const Message>
     if (message.role == "assistant") {
       out.control(kGlmAssistant);
       if (message.prefix) return write_prefix(message, out);
-      write_answer(message, i >= last_user, out);
+      if (message.tokens)
+        write_tokens(*message.tokens, i >= last_user, out);
+      else
+        write_answer(message, i >= last_user, out);
     } else if (message.role == "tool") {
       if (messages[i - 1].role != "tool") out.control(kGlmObservation);
       out.control_or_text("<tool_response>");

@@ -82,7 +82,41 @@ class Writer {
     if (close) out_.control_or_text(kThinkEnd);
   }
 
+  // The ids that the model gave its calls; nothing where there are not as many.
+  std::vector<std::string> written_ids(const Message& message) const {
+    std::vector<std::string> ids;
+    const Tokenizer& tokenizer = out_.tokenizer();
+    const auto begin = tokenizer.find(kKimiCallBegin);
+    const auto end = tokenizer.find(kKimiArgumentBegin);
+    const auto& said = message.tokens->answer;
+    if (!begin || !end) return ids;
+    for (auto at = said.begin(); (at = std::find(at, said.end(), *begin)) != said.end(); ++at) {
+      const auto stop = std::find(at, said.end(), *end);
+      ids.push_back(tokenizer.decode({at + 1, stop}));
+    }
+    if (ids.size() != message.tool_calls.size()) ids.clear();
+    return ids;
+  }
+
+  // As the model wrote it; false where its calls are not found.
+  bool answer_in_tokens(const Message& message, bool is_history) {
+    if (!message.tokens) return false;
+    const auto ids = written_ids(message);
+    if (ids.size() != message.tool_calls.size()) return false;
+    if (turns_.thinks && is_history)
+      think({});
+    else
+      out_.tokens(message.tokens->reasoning);
+    out_.tokens(message.tokens->answer);
+    out_.control(kImEnd);
+    if (!ids.empty()) open_calls_.clear();
+    for (size_t i = 0; i < ids.size(); ++i) open_calls_.push_back({message.tool_calls[i].id, ids[i]});
+    calls_ += static_cast<int>(ids.size());
+    return true;
+  }
+
   void answer(const Message& message, bool is_history) {
+    if (answer_in_tokens(message, is_history)) return;
     std::string_view content = message.content;
     if (turns_.thinks) {
       think(is_history ? std::string_view() : message.reasoning_content);

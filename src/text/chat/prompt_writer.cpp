@@ -52,6 +52,11 @@ void PromptWriter::reasoning_as_text(std::string_view reasoning) {
   text("\n\n");
 }
 
+void PromptWriter::tokens(std::span<const TokenId> ids) {
+  push(-1);
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+}
+
 std::vector<TokenId> PromptWriter::finish() {
   push(-1);
   return std::move(ids_);

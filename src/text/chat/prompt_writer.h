@@ -2,6 +2,7 @@
 // as one, so that the ids are those of the whole string.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ class PromptWriter {
   // <think>, a line break, the reasoning, </think> and an empty line: the answer of a model whose format has
   // no reasoning, trained to reason in its text.
   void reasoning_as_text(std::string_view reasoning);
+  void tokens(std::span<const TokenId> ids);  // as they are
+  const Tokenizer& tokenizer() const { return tokenizer_; }
   std::vector<TokenId> finish();
 
  private:

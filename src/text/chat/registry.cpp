@@ -175,6 +175,15 @@ const ChatFormat* detect_chat_format(const Tokenizer& tokenizer, const ChatHints
   return nullptr;
 }
 
+std::optional<AnswerTokens> part_answer(const Tokenizer& tokenizer, std::span<const TokenId> ids,
+                                        bool reasoned) {
+  if (!reasoned) return AnswerTokens{{}, {ids.begin(), ids.end()}};
+  const auto end = tokenizer.find(kThinkEnd);
+  const auto at = end ? std::find(ids.begin(), ids.end(), *end) : ids.end();
+  if (at == ids.end()) return {};
+  return AnswerTokens{{ids.begin(), at + 1}, {at + 1, ids.end()}};
+}
+
 Prompt render_prompt(const ChatFormat& format, const Tokenizer& tokenizer, std::span<const Message> messages,
                      const ChatOptions& options) {
   if (!options.tools.empty() && format.tools == ToolSyntax::kNone) {
