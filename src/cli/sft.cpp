@@ -97,7 +97,6 @@ void add_sft(CLI::App& app) {
       "  {\"role\": \"assistant\", \"content\": \"...\"}]}, with reasoning_content, tool_calls and tools "
       "where there "
       "are some.\n"
-      "ChatML (Qwen-Instruct) and Llama 3 Instruct formats are not there.\n"
       "RUN/report.html shows the curves while it trains; RUN/model is the result.");
   command->add_option("recipe", options->recipe, "a TOML file; the flags below override it");
   command->add_option("--model", options->model, "a Hugging Face model directory or a GGUF file");

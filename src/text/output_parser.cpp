@@ -90,6 +90,11 @@ OutputParser::OutputParser(const ChatFormat& format, std::shared_ptr<const Token
     add(Mark::kValueBegin, kArgValueBegin);
     add(Mark::kValueEnd, kArgValueEnd);
     types_ = ArgumentTypes(options.definitions);
+  } else if (syntax == ToolSyntax::kJsonTagged) {
+    add(Mark::kCallBegin, kTaggedCallBegin);
+    add(Mark::kCallEnd, kTaggedCallEnd);
+  } else if (syntax == ToolSyntax::kJsonBare) {
+    add(Mark::kCallBegin, kPythonTag);
   }
   options_.definitions = {};  // the caller's; not ours to keep
   silent_ = end_tokens_of(format, *tokenizer_);
@@ -130,6 +135,7 @@ std::vector<OutputEvent> OutputParser::finish() {
   spill();
   if (state_ == State::kStart) content(std::exchange(held_, {}));
   if (state_ == State::kReasoning) say(Kind::kReasoning, std::exchange(held_, {}));
+  if (state_ == State::kContent) say(Kind::kContent, std::exchange(held_, {}));
   if (state_ == State::kCall) abandon_call();
   if (state_ == State::kBetweenCalls && !group_.empty()) content(std::exchange(group_, {}));
   return std::exchange(events_, {});
@@ -173,6 +179,13 @@ void OutputParser::content(std::string_view text) {
     text.remove_prefix(first);
     trim_front_ = false;
   }
+  if (options_.tools && format_.tools == ToolSyntax::kJsonTagged && state_ == State::kContent && !text.empty()) {
+    say(Kind::kContent, std::exchange(held_, {}));
+    if (text.back() == '\n') {
+      held_ = "\n";
+      text.remove_suffix(1);
+    }
+  }
   say(Kind::kContent, text);
 }
 
@@ -207,6 +220,12 @@ void OutputParser::on_text(std::string_view text) {
       // White space before <think> is nothing; before an answer it is the answer's.
       held_ += text;
       if (trimmed(held_).empty()) return;
+      if (options_.tools && format_.tools == ToolSyntax::kJsonBare && trimmed(held_).front() == '{') {
+        const std::string begun = std::exchange(held_, {});
+        begin_call({});
+        on_text(begun);
+        return;
+      }
       state_ = State::kContent;
       content(std::exchange(held_, {}));
       return;
@@ -223,6 +242,10 @@ void OutputParser::on_text(std::string_view text) {
       state_ = State::kContent;
       return;
     case State::kCall:
+      if (json_calls()) {
+        on_json_call(text);
+        return;
+      }
       raw_ += text;
       if (format_.tools == ToolSyntax::kTagged) {
         if (part_ == Part::kName) head_ += text;
@@ -310,11 +333,33 @@ void OutputParser::on_argument_mark(const Marker& marker) {
   part_ = Part::kBetween;
 }
 
+void OutputParser::on_json_call(std::string_view text) {
+  const size_t taken = json_.push(text);
+  raw_ += text.substr(0, taken);
+  has_sep_ = json_.state() != JsonCallReader::State::kHead && !json_.name().empty();
+  if (has_sep_) {
+    head_ = json_.name();
+    body_ += std::string_view(json_.arguments()).substr(body_.size());
+    if (options_.stream_arguments) stream_call();
+  }
+  if (format_.tools == ToolSyntax::kJsonTagged) {
+    raw_ += text.substr(taken);  // </tool_call> ends it
+    return;
+  }
+  if (json_.state() == JsonCallReader::State::kOther) {
+    abandon_call();
+    state_ = State::kContent;
+  } else if (json_.state() == JsonCallReader::State::kWhole) {
+    end_call({});
+  }
+  on_text(text.substr(taken));
+}
+
 void OutputParser::begin_calls(std::string_view spelled) {
   if (state_ == State::kReasoning) end_reasoning();
   if (state_ == State::kStart) content(std::exchange(held_, {}));
   if (state_ == State::kBetweenCalls) content(std::exchange(group_, {}));
-  group_ = spelled;
+  group_ = std::exchange(held_, {}) + std::string(spelled);
   spoiled_ = false;
   calls_before_round_ = calls_;
   state_ = State::kBetweenCalls;
@@ -327,6 +372,7 @@ void OutputParser::begin_call(std::string_view spelled) {
   body_.clear();
   has_sep_ = false;
   part_ = Part::kName;
+  json_ = {};
   told_ = false;
   told_bytes_ = 0;
   state_ = State::kCall;
@@ -379,6 +425,12 @@ void OutputParser::end_call(std::string_view spelled) {
   if (format_.tools == ToolSyntax::kTagged) {
     has_sep_ = true;
     body_ += body_.empty() ? "{}" : "}";
+  }
+  if (format_.tools == ToolSyntax::kJsonTagged && !told_) {  // its keys may stand in any order
+    const std::string_view inner = std::string_view(raw_).substr(kTaggedCallBegin.size());
+    if (json_.state() != JsonCallReader::State::kWhole) {
+      has_sep_ = JsonCallReader::read(trimmed(inner), &head_, &body_);
+    }
   }
   const bool good = split_call(/*whole=*/true, &call);
   std::string arguments(call.block ? without_fence(call.arguments) : trimmed(call.arguments));

@@ -10,6 +10,7 @@
 
 #include "text/chat/chat_format.h"
 #include "text/chat/tool_json.h"
+#include "text/json_call.h"
 #include "text/tokenizer.h"
 
 namespace hadal::text {
@@ -82,6 +83,10 @@ class OutputParser {
   void on_text(std::string_view text);
   void on_mark(const Marker& marker);
   void on_argument_mark(const Marker& marker);
+  void on_json_call(std::string_view text);
+  bool json_calls() const {
+    return format_.tools == ToolSyntax::kJsonTagged || format_.tools == ToolSyntax::kJsonBare;
+  }
   void on_spelled(std::string_view text);  // text that may spell markers without a token
   void spill();                            // the decoder's and the speller's remains become text
   void say(OutputEvent::Kind kind, std::string_view text, bool complete = true);
@@ -113,7 +118,8 @@ class OutputParser {
   std::vector<OutputEvent> events_;
 
   std::string spelled_;  // the possible beginning of a marker without a token
-  std::string held_;     // white space at the end of the reasoning, or before anything was said
+  std::string held_;     // white space at the end of the reasoning, or before anything was said; a line break
+                         // that may be the one between the answer and a <tool_call>
   bool trim_front_ =
       false;  // line breaks at the front of the reasoning, or of the content behind it, are dropped
   bool reasoned_ = false;
@@ -130,6 +136,7 @@ class OutputParser {
   Part part_ = Part::kName;
   std::string key_;
   std::string value_;
+  JsonCallReader json_;    // of a call that is one JSON object; head and body are filled from it
   bool told_ = false;      // kCallBegin was said
   size_t told_bytes_ = 0;  // of the arguments
   int reasoning_tokens_ = 0;

@@ -89,9 +89,27 @@ inline const std::shared_ptr<const Tokenizer>& glm_tokenizer() {
   return tokenizer;
 }
 
+inline const std::shared_ptr<const Tokenizer>& qwen_tokenizer() {
+  static constexpr std::string_view kTokens[] = {
+      "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<tool_response>",
+      "</tool_response>"};
+  static const auto tokenizer = sample_with(kTokens);
+  return tokenizer;
+}
+
+inline const std::shared_ptr<const Tokenizer>& llama_tokenizer() {
+  static constexpr std::string_view kTokens[] = {
+      "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
+      "<|eom_id|>",        "<|python_tag|>"};
+  static const auto tokenizer = sample_with(kTokens);
+  return tokenizer;
+}
+
 // The one that has the format's markers; null for DeepSeek's family.
 inline std::shared_ptr<const Tokenizer> tokenizer_for(std::string_view format) {
   if (format.starts_with("kimi") || format == "moonlight") return kimi_tokenizer();
+  if (format.starts_with("qwen") || format == "chatml") return qwen_tokenizer();
+  if (format.starts_with("llama")) return llama_tokenizer();
   return format.starts_with("glm") ? glm_tokenizer() : nullptr;
 }
 

@@ -54,6 +54,15 @@ std::vector<text::TokenId> begin_call(const text::ChatFormat& format, const Serv
       out.control_or_text(text::kTaggedCallBegin);
       out.text(name);
       break;
+    case text::ToolSyntax::kJsonTagged:
+      out.control_or_text(text::kTaggedCallBegin);
+      out.text("\n{\"name\": \"");
+      if (!name.empty()) out.text(name + "\", \"arguments\": ");
+      break;
+    case text::ToolSyntax::kJsonBare:
+      out.text("{\"name\": \"");
+      if (!name.empty()) out.text(name + "\", \"parameters\": ");
+      break;
   }
   return out.finish();
 }

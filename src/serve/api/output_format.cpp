@@ -28,9 +28,7 @@ struct CallSyntax {
   std::string_view calls_begin, calls_end, call_begin, separator, call_end;
   std::string_view before_name = {};       // text
   std::string_view after_name = {};        // GBNF
-  std::string_view before_arguments = {};  // GBNF
-  std::string_view after_arguments = {};   // GBNF
-  std::string_view between = {};           // GBNF
+  bool json = false;                       // the whole call is JSON between calls_begin and call_end
 };
 
 constexpr CallSyntax kPlain = {text::kToolCallsBegin, text::kToolCallsEnd, text::kToolCallBegin,
@@ -43,6 +41,18 @@ constexpr CallSyntax kKimi = {.calls_begin = text::kKimiCallsBegin,
                               .before_name = "functions.",
                               .after_name = "\":\" [0-9]{1,4}"};
 
+constexpr CallSyntax kQwen = {.calls_begin = text::kTaggedCallBegin,
+                              .calls_end = {},
+                              .call_begin = text::kTaggedCallBegin,
+                              .separator = {},
+                              .call_end = text::kTaggedCallEnd,
+                              .json = true};
+
+const CallSyntax& syntax_of(text::ToolSyntax family) {
+  if (family == text::ToolSyntax::kKimi) return kKimi;
+  return family == text::ToolSyntax::kJsonTagged ? kQwen : kPlain;
+}
+
 // A control token, by its text.
 std::string token(std::string_view text) { return fmt::format("<[\"{}\"]>", text); }
 
@@ -51,6 +61,10 @@ std::string arguments_rule(size_t index) { return fmt::format("arguments-{}", in
 // In a block the name follows the separator.
 std::string call_rule(bool block, const CallSyntax& syntax, const std::string& name,
                       const std::string& arguments) {
+  if (syntax.json) {
+    return fmt::format("\"\\n{{\\\"name\\\": \\\"{}\\\", \\\"arguments\\\": \" {} \"}}\\n\" {}", name, arguments,
+                       token(syntax.call_end));
+  }
   if (block) {
     return fmt::format("{} \"function\" {} \"{}\\n```json\\n\" {} \"\\n```\" {}", token(syntax.call_begin),
                        token(syntax.separator), name, arguments, token(syntax.call_end));
@@ -104,12 +118,13 @@ engine::Guidance guide_answer(engine::Engine& engine, const OutputFormat& format
 engine::Guidance guide_calls(engine::Engine& engine, const std::vector<Tool>& tools,
                              const ToolChoice& choice) {
   const text::ToolSyntax family = engine.chat_format()->tools;
-  const CallSyntax& syntax = family == text::ToolSyntax::kKimi ? kKimi : kPlain;
+  const CallSyntax& syntax = syntax_of(family);
   const text::Tokenizer& tokenizer = *engine.tokenizer();
-  bool can = family != text::ToolSyntax::kTagged && family != text::ToolSyntax::kNone;
+  bool can = family != text::ToolSyntax::kTagged && family != text::ToolSyntax::kJsonBare &&
+             family != text::ToolSyntax::kNone;
   for (const auto marker :
        {syntax.calls_begin, syntax.calls_end, syntax.call_begin, syntax.separator, syntax.call_end}) {
-    can = can && tokenizer.find(marker).has_value();
+    can = can && (marker.empty() || tokenizer.find(marker).has_value());
   }
   const bool named = choice.kind == ToolChoice::Kind::kNamed;
   const bool block = family == text::ToolSyntax::kJsonBlock;
@@ -131,11 +146,10 @@ engine::Guidance guide_calls(engine::Engine& engine, const std::vector<Tool>& to
                          call_rule(block, syntax, tool.definition.name, arguments));
   }
   if (!can) return {};
-  source.text = fmt::format("root ::= call{} {}\ncall ::= {}\n",
-                            named   ? ""
-                            : block ? " (\"\\n\" call)*"
-                                    : " call*",
-                            token(syntax.calls_end), calls);
+  std::string further = block ? " (\"\\n\" call)*" : " call*";
+  if (syntax.json) further = fmt::format(" (\"\\n\" {} call)*", token(syntax.call_begin));
+  source.text = fmt::format("root ::= call{} {}\ncall ::= {}\n", named ? "" : further,
+                            syntax.calls_end.empty() ? "" : token(syntax.calls_end), calls);
   return {compile(engine, source, "tools"), tokenizer.find(syntax.calls_begin)};
 }
 

@@ -33,6 +33,8 @@ enum class ToolSyntax {
   kPlain,      // NAME<｜tool▁sep｜>ARGUMENTS
   kKimi,       // functions.NAME:NUMBER<|tool_call_argument_begin|>ARGUMENTS
   kTagged,     // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
+  kJsonTagged,  // <tool_call>{"name": NAME, "arguments": {...}}</tool_call>
+  kJsonBare,    // {"name": NAME, "parameters": {...}} is the whole answer
 };
 
 class PromptWriter;
@@ -44,6 +46,7 @@ struct ChatFormat {
   ToolSyntax tools = ToolSyntax::kNone;
   bool reasons = false;  // the model writes <think> ... </think>
   bool thinking_by_default = false;
+  bool one_call = false;         // a message has one call at most
   bool thinking_switch = false;  // trained with and without; else `thinking` may only confirm the default
   // Tokens that end an answer, besides what the checkpoint names. Unused places are empty.
   std::array<std::string_view, 3> end_tokens = {kEos};

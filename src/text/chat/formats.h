@@ -17,5 +17,13 @@ extern const ChatFormat kMoonlight;
 extern const ChatFormat kKimiK2;
 extern const ChatFormat kKimiK2Thinking;
 extern const ChatFormat kGlm47;
+extern const ChatFormat kChatMl;
+extern const ChatFormat kQwen2;
+extern const ChatFormat kQwen25;
+extern const ChatFormat kQwen3;
+extern const ChatFormat kQwen3Instruct;
+extern const ChatFormat kQwen3Thinking;
+extern const ChatFormat kLlama3;
+extern const ChatFormat kLlama31;
 
 }  // namespace hadal::text

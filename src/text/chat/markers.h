@@ -45,4 +45,19 @@ inline constexpr std::string_view kArgKeyEnd = "</arg_key>";
 inline constexpr std::string_view kArgValueBegin = "<arg_value>";
 inline constexpr std::string_view kArgValueEnd = "</arg_value>";
 
+// ChatML: Qwen's.
+inline constexpr std::string_view kImStart = "<|im_start|>";
+inline constexpr std::string_view kToolResponseBegin = "<tool_response>";
+inline constexpr std::string_view kToolResponseEnd = "</tool_response>";
+inline constexpr std::string_view kEndOfText = "<|endoftext|>";
+
+// Llama 3.
+inline constexpr std::string_view kBeginOfText = "<|begin_of_text|>";
+inline constexpr std::string_view kHeaderBegin = "<|start_header_id|>";
+inline constexpr std::string_view kHeaderEnd = "<|end_header_id|>";
+inline constexpr std::string_view kEotId = "<|eot_id|>";
+inline constexpr std::string_view kEomId = "<|eom_id|>";
+inline constexpr std::string_view kLlamaEndOfText = "<|end_of_text|>";
+inline constexpr std::string_view kPythonTag = "<|python_tag|>";
+
 }  // namespace hadal::text

@@ -26,6 +26,11 @@ struct Signs {
     return has(jinja, "<｜Assistant｜><think>\\n") || has(jinja, "<｜Assistant｜><think>\n");
   }
   bool kimi_roles() const { return has(jinja, kImMiddle) && has(jinja, kImAssistant); }
+  bool chatml() const { return has(jinja, kImStart) && has(jinja, kImEnd); }
+  // Hermes, Qwen3-Coder and others have <tool_call> of their own.
+  bool qwen_tools() const { return chatml() && has(jinja, "<args-json-object>"); }
+  bool llama_roles() const { return has(jinja, kHeaderBegin) && has(jinja, kEotId); }
+  bool named(std::string_view family) const { return has(name, family) && has(name, "instruct"); }
   bool dense() const {
     return has(name, "distill") || architecture.starts_with("qwen") || architecture.starts_with("llama");
   }
@@ -38,7 +43,7 @@ struct Row {
 };
 
 // In the order in which they are asked.
-constexpr std::array<Row, 11> kRows = {{
+constexpr std::array<Row, 19> kRows = {{
     {&kDeepSeekV31,
      [](const Signs& s) {
        return s.deepseek_roles() && has(s.jinja, "thinking") && !has(s.jinja, "```json");
@@ -72,6 +77,42 @@ constexpr std::array<Row, 11> kRows = {{
        return has(s.jinja, "[gMASK]<sop>") && has(s.jinja, kArgKeyBegin) && !has(s.jinja, "<|user|>\n");
      },
      [](const Signs& s) { return s.architecture == "glm4_moe_lite" || has(s.name, "glm-4.7"); }},
+    {&kQwen3, [](const Signs& s) { return s.qwen_tools() && has(s.jinja, "enable_thinking"); },
+     [](const Signs& s) {
+       return has(s.name, "qwen3-") && !has(s.name, "base") && !has(s.name, "2507") &&
+              !has(s.name, "coder") && s.tokenizer.find(kImStart) && s.tokenizer.find(kThinkBegin);
+     }},
+    // QwQ-32B's is the same but for reasoning between calls.
+    {&kQwen3Thinking,
+     [](const Signs& s) {
+       return s.qwen_tools() && (has(s.jinja, "<|im_start|>assistant\\n<think>\\n") ||
+                                 has(s.jinja, "<|im_start|>assistant\n<think>\n"));
+     },
+     [](const Signs& s) { return has(s.name, "qwen3-") && has(s.name, "thinking-2507"); }},
+    {&kQwen25, [](const Signs& s) { return s.qwen_tools() && has(s.jinja, "You are Qwen"); },
+     [](const Signs& s) { return s.named("qwen2.5") && !has(s.name, "math"); }},
+    // Qwen2.5-Math has another default message, and no format here.
+    {&kQwen3Instruct, [](const Signs& s) { return s.qwen_tools() && has(s.jinja, "messages[0].role"); },
+     [](const Signs& s) { return has(s.name, "qwen3-") && has(s.name, "instruct-2507"); }},
+    {&kQwen2,
+     [](const Signs& s) {
+       return s.chatml() && !has(s.jinja, "tool") && has(s.jinja, "You are a helpful assistant");
+     },
+     [](const Signs& s) { return s.named("qwen2-"); }},
+    // What has a default message, tools or reasoning of its own is something else.
+    {&kChatMl,
+     [](const Signs& s) {
+       return s.chatml() && !has(s.jinja, "tool") && !has(s.jinja, "You are") && !has(s.jinja, kThinkBegin) &&
+              !has(s.jinja, "<|im_sep|>");
+     },
+     [](const Signs& s) { return has(s.name, "chatml"); }},
+    {&kLlama31,
+     [](const Signs& s) { return s.llama_roles() && has(s.jinja, "Cutting Knowledge Date"); },
+     [](const Signs& s) {
+       return s.named("llama-3.1") || s.named("llama-3.2") || s.named("llama-3.3");
+     }},
+    {&kLlama3, [](const Signs& s) { return s.llama_roles() && !has(s.jinja, "tool"); },
+     [](const Signs& s) { return s.named("llama-3-"); }},
 }};
 
 // Where each message may stand; the results of one round of calls in the order of the calls.
@@ -93,6 +134,10 @@ class Checker {
       }
       if ((!message.tool_calls.empty() || message.role == "tool") && format_.tools == ToolSyntax::kNone) {
         throw_error(ErrorCode::kBadInput, "[chat] message {}: format {} has no tools", i, format_.name);
+      }
+      if (format_.one_call && message.tool_calls.size() > 1) {
+        throw_error(ErrorCode::kBadInput, "[chat] message {}: {} calls; format {} has one a message", i,
+                    message.tool_calls.size(), format_.name);
       }
       if (message.prefix && (!assistant || i + 1 != messages_.size() || !message.tool_calls.empty())) {
         throw_error(ErrorCode::kBadInput,

@@ -40,6 +40,14 @@ void write_line(const Ordered& value, std::string& out) {
   out += value.is_object() ? '}' : ']';
 }
 
+// As a caller of OpenAI's API writes it.
+Ordered as_offered(const ToolDefinition& tool) {
+  Ordered function{{"name", tool.name}};
+  if (!tool.description.empty()) function["description"] = tool.description;
+  if (!tool.parameters.empty()) function["parameters"] = parameters_of(tool);
+  return Ordered{{"type", "function"}, {"function", std::move(function)}};
+}
+
 }  // namespace
 
 std::string parameters_json(const ToolDefinition& tool) {
@@ -49,12 +57,13 @@ std::string parameters_json(const ToolDefinition& tool) {
 }
 
 std::string tool_json(const ToolDefinition& tool) {
-  Ordered function{{"name", tool.name}};
-  if (!tool.description.empty()) function["description"] = tool.description;
-  if (!tool.parameters.empty()) function["parameters"] = parameters_of(tool);
   std::string out;
-  write_line(Ordered{{"type", "function"}, {"function", std::move(function)}}, out);
+  write_line(as_offered(tool), out);
   return out;
+}
+
+std::string indented_function_json(const ToolDefinition& tool) {
+  return as_offered(tool).dump(4, ' ', false, Ordered::error_handler_t::replace);
 }
 
 std::string sorted_tools_json(std::span<const ToolDefinition> tools) {

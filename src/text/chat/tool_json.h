@@ -24,6 +24,9 @@ std::string indented_tool_json(const ToolDefinition& tool);
 // caller of OpenAI's API writes it; what the tool has not is left out.
 std::string tool_json(const ToolDefinition& tool);
 
+// The same over several lines, four spaces a level.
+std::string indented_function_json(const ToolDefinition& tool);
+
 // All the tools as one list, without blanks and with the keys of every object in order.
 std::string sorted_tools_json(std::span<const ToolDefinition> tools);
 

@@ -1,0 +1,55 @@
+// Qwen3 (tokenizer_config.json): ChatML with tools, no default system message and three ways to think:
+// by a switch (Qwen3: <think>\n\n</think>\n\n at the prompt's end turns it off), never (Instruct-2507) and
+// always (Thinking-2507: the prompt ends in <think>\n; QwQ-32B's does too).
+#include "text/chat/chatml_turns.h"
+#include "text/chat/formats.h"
+#include "text/chat/markers.h"
+
+namespace hadal::text {
+
+namespace {
+
+constexpr ChatMlTurns kSwitch = {.thinks = true};
+constexpr ChatMlTurns kNever = {};
+constexpr ChatMlTurns kAlways = {.thinks = true, .opens_reasoning = true};
+
+template <const ChatMlTurns& turns>
+bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
+           const ChatOptions& options) {
+  return write_chatml(turns, out, messages, options);
+}
+
+template <const ChatMlTurns& turns>
+void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool in_reasoning) {
+  write_chatml_answer(turns, out, messages, in_reasoning);
+}
+
+}  // namespace
+
+const ChatFormat kQwen3 = {.name = "qwen3",
+                           .about = "Qwen3, thinking or not",
+                           .tools = ToolSyntax::kJsonTagged,
+                           .reasons = true,
+                           .thinking_by_default = true,
+                           .thinking_switch = true,
+                           .end_tokens = {kImEnd, kEndOfText},
+                           .write = write<kSwitch>,
+                           .answer = answer<kSwitch>};
+
+const ChatFormat kQwen3Instruct = {.name = "qwen3-instruct",
+                                   .about = "Qwen3-Instruct-2507",
+                                   .tools = ToolSyntax::kJsonTagged,
+                                   .end_tokens = {kImEnd, kEndOfText},
+                                   .write = write<kNever>,
+                                   .answer = answer<kNever>};
+
+const ChatFormat kQwen3Thinking = {.name = "qwen3-thinking",
+                                   .about = "Qwen3-Thinking-2507, QwQ-32B",
+                                   .tools = ToolSyntax::kJsonTagged,
+                                   .reasons = true,
+                                   .thinking_by_default = true,
+                                   .end_tokens = {kImEnd, kEndOfText},
+                                   .write = write<kAlways>,
+                                   .answer = answer<kAlways>};
+
+}  // namespace hadal::text
