@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -150,6 +151,7 @@ void run_tasks(RunFlags& flags) {
   base::Json all = run_settings(flags, *engine);
   all["tasks"] = base::Json::array();
   bool stopped = false;
+  std::optional<Error> failure;
   for (const auto& task : tasks) {
     const bool terminal = ::isatty(STDERR_FILENO) != 0;
     if (terminal) {
@@ -160,7 +162,17 @@ void run_tasks(RunFlags& flags) {
                      static_cast<long long>(total));
       };
     }
-    const eval::TaskRunResult result = eval::run_task(*engine, *task, flags.run);
+    eval::TaskRunResult result;
+    try {
+      result = eval::run_task(*engine, *task, flags.run);
+    } catch (const Error& e) {  // what was measured before it is not lost
+      if (terminal) std::fputs("\r\033[K", stderr);
+      if (all["tasks"].empty()) throw;
+      failure = Error(e.code(), fmt::format("[eval] {}: {}; the results of the tasks before it are kept",
+                                            task->name(), e.what()));
+      all["failed"] = {{"task", task->name()}, {"error", e.what()}};
+      break;
+    }
     if (terminal) std::fputs("\r\033[K", stderr);
     if (!flags.json) print_result(result);
     all["tasks"].push_back(to_json(result));
@@ -171,6 +183,7 @@ void run_tasks(RunFlags& flags) {
   if (flags.json) std::printf("%s\n", base::dump_json(all).c_str());
   if (!flags.out.empty()) base::write_file_atomic(flags.out, base::dump_json(all, 1) + "\n");
   if (samples) samples->commit();
+  if (failure) throw *failure;
   if (stopped)
     throw_error(ErrorCode::kCancelled, "interrupted; the numbers are of the problems that were complete");
 }

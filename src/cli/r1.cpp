@@ -10,7 +10,7 @@ void add_r1(CLI::App& app) {
   struct Options {
     std::string recipe;
     std::string run;
-    bool quiet = false;
+    bool quiet = false, skip_bad_lines = false;
     int threads = 0;
   };
   auto options = std::make_shared<Options>();
@@ -21,11 +21,15 @@ void add_r1(CLI::App& app) {
   command->add_option("--recipe,recipe", options->recipe, "the stages, a TOML file")->required();
   command->add_option("--out", options->run,
                       "the directory of all stages (default: runs/<name of the recipe>)");
+  add_skip_bad_lines(*command, options->skip_bad_lines);
   add_threads_option(*command, options->threads);
   command->add_flag("--quiet", options->quiet, "no progress lines");
   command->callback([options] {
     const std::string run = run_directory(options->run, options->recipe);
-    const auto stages = posttrain::load_pipeline(options->recipe, run);
+    auto stages = posttrain::load_pipeline(options->recipe, run);
+    if (options->skip_bad_lines) {
+      for (auto& stage : stages) stage.set.emplace_back(kSkipBadLines);
+    }
     print_outcome(posttrain::run_pipeline(stages, trainer_options(run, options->threads, options->quiet)),
                   run);
   });

@@ -24,6 +24,11 @@ train::TrainerOptions trainer_options(const std::string& run, int threads, bool 
   return options;
 }
 
+void add_skip_bad_lines(CLI::App& command, bool& value) {
+  command.add_flag("--skip-bad-lines", value,
+                   "of a jsonl task: leave them out, and count them (task.skip_bad_lines)");
+}
+
 void print_outcome(train::Outcome outcome, const std::string& run) {
   std::printf("%s %s\n", outcome == train::Outcome::kFinished ? "finished" : "stopped", run.c_str());
 }
@@ -32,7 +37,7 @@ void add_training_stage(CLI::App& app, const std::string& name, const std::strin
                         const std::string& examples, const RunStage& run) {
   struct Options {
     std::string recipe, out;
-    bool resume = false, quiet = false;
+    bool resume = false, quiet = false, skip_bad_lines = false;
     int threads = 0;
     std::vector<std::string> set;
   };
@@ -44,12 +49,14 @@ void add_training_stage(CLI::App& app, const std::string& name, const std::strin
   command
       ->add_option("--set", options->set, "change a value of the recipe: section.key=value (may be repeated)")
       ->allow_extra_args(false);
+  add_skip_bad_lines(*command, options->skip_bad_lines);
   add_threads_option(*command, options->threads);
   command->add_flag("--quiet", options->quiet, "no progress lines");
   command->callback([options, run] {
     train::TrainerOptions trainer =
         trainer_options(run_directory(options->out, options->recipe), options->threads, options->quiet);
     trainer.resume = options->resume;
+    if (options->skip_bad_lines) options->set.emplace_back(kSkipBadLines);
     print_outcome(run(options->recipe, options->set, trainer), trainer.run);
   });
 }

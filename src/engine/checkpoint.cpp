@@ -5,10 +5,23 @@
 
 #include "base/error.h"
 #include "format/gguf.h"
+#include "model/gguf_config.h"
 
 namespace hadal::engine {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// Of weights that are in memory: in Hugging Face's order, whatever file they were read from.
+model::ModelConfig config_in_memory(const std::string& path, const format::GgufFile* file) {
+  if (file == nullptr) return model::load_config(path);
+  model::ModelConfig config = model::parse_config(model::config_from_gguf(*file), path);
+  config.rope_interleave = config.is_mla();
+  return config;
+}
+
+}  // namespace
 
 Checkpoint open_checkpoint(const std::string& path, const std::string& chat_format,
                            const std::string& adapter, std::unique_ptr<const format::TensorSource> weights) {
@@ -21,7 +34,7 @@ Checkpoint open_checkpoint(const std::string& path, const std::string& chat_form
                 file ? "the file holds no tokenizer (tokenizer.ggml.*)"
                      : "tokenizer.json is not there, nor tiktoken.model");
   }
-  checkpoint.model = weights ? LoadedModel::load(model::load_config(path), std::move(weights))
+  checkpoint.model = weights ? LoadedModel::load(config_in_memory(path, file.get()), std::move(weights))
                      : file  ? LoadedModel::load(file, adapter)
                              : LoadedModel::load(path, adapter);
   const model::ModelConfig& config = checkpoint.model->config();

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/log.h"
 #include "train/metrics.h"
 
 namespace hadal::posttrain {
@@ -69,6 +70,17 @@ void HeldOut::measure(base::Json& line) {
   line["val_length"] = tokens / count;
   std::filesystem::create_directories(run_ + "/samples");
   base::write_file_atomic(fmt::format("{}/samples/step-{:08}.txt", run_, line["step"].get<int64_t>()), shown);
+}
+
+void HeldOut::try_to_measure(base::Json& line) {
+  try {
+    measure(line);
+  } catch (const Error& e) {
+    if (e.code() == ErrorCode::kResource || e.code() == ErrorCode::kCancelled) throw;
+    spdlog::warn("step {}: held-out questions could not be measured ({}); the run goes on",
+                 line["step"].get<int64_t>(), e.what());
+    line["val_error"] = e.what();
+  }
 }
 
 double HeldOut::newest() const {

@@ -25,6 +25,9 @@ class HeldOut {
   // Sets val_pass1 (share of right answers at temperature 1), val_format (well formed) and val_length
   // (tokens) of a line of metrics, and writes samples/step-N.txt of the run.
   void measure(base::Json& line);
+  // The same while a run goes on: what goes wrong is told, and stands in the line as "val_error", and the run
+  // goes on without the figure. Memory that is not there and a wish to stop are thrown on.
+  void try_to_measure(base::Json& line);
   // val_pass1 of the run's newest measurement and of its first, whichever process made them; 0: none yet.
   double newest() const;
   double first() const;

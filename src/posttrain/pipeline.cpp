@@ -9,6 +9,7 @@
 #include "base/toml_reader.h"
 #include "posttrain/distill/trainer.h"
 #include "posttrain/grpo/trainer.h"
+#include "train/checkpoint.h"
 #include "train/stop_signal.h"
 
 namespace hadal::posttrain {
@@ -50,13 +51,27 @@ void refuse_changed(const PipelineStage& stage, const std::string& run) {
   }
   for (const auto& [key, value] : now.items()) {
     const base::Json old = before.contains(key) ? before[key] : base::Json();
-    if (old == value) continue;
+    if (old == value || key == "/data/skip_bad") continue;
     throw_error(
         ErrorCode::kBadInput,
         "[r1] stage {} is done with {} = {}, and its recipe says {} now; use the old recipe or a new --out "
         "(or remove {} and the stages that build on it)",
         stage.name, key.substr(1), base::dump_json(old), base::dump_json(value), run);
   }
+}
+
+// The questions of a stage that is done are those that its last checkpoint saw.
+void refuse_other_questions(const PipelineStage& stage, const std::string& run) {
+  const std::vector<std::string> checkpoints = train::list_checkpoints(run);
+  if (checkpoints.empty()) return;
+  const auto open = [&](const auto& recipe) { return eval::open_task(recipe.task, {recipe.skip_bad_lines}); };
+  const auto task = stage.kind == "grpo" ? open(load_grpo_recipe(stage.recipe, stage.set))
+                                         : open(load_distill_recipe(stage.recipe, stage.set));
+  if (train::read_training_state(checkpoints.front()).dataset_checksum == task->checksum()) return;
+  throw_error(ErrorCode::kBadInput,
+              "[r1] stage {} is done with other questions than {} holds now; use the old file or a new --out "
+              "(or remove {} and the stages that build on it)",
+              stage.name, task->name(), run);
 }
 
 }  // namespace
@@ -98,6 +113,7 @@ train::Outcome run_pipeline(const std::vector<PipelineStage>& stages, const trai
     own.run = options.run + "/" + stage.name;
     if (fs::exists(own.run + "/summary.json")) {
       refuse_changed(stage, own.run);
+      refuse_other_questions(stage, own.run);
       spdlog::info("stage {}: done", stage.name);
       continue;
     }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/toml_reader.h"
+#include "eval/tasks/task.h"
 #include "train/recipe_parts.h"
 #include "train/run_loop.h"
 
@@ -32,7 +33,7 @@ void read_eval(const base::TomlTable& root, int64_t& every_steps, int& problems,
 
 // The loop's plan of a stage that works on a task's problems.
 template <typename Recipe>
-train::LoopPlan task_plan(const char* stage, const Recipe& recipe, const std::string& task) {
+train::LoopPlan task_plan(const char* stage, const Recipe& recipe, const eval::Task& task) {
   train::LoopPlan plan;
   plan.stage = stage;
   plan.recipe_text = recipe.text;
@@ -41,7 +42,8 @@ train::LoopPlan task_plan(const char* stage, const Recipe& recipe, const std::st
   plan.checkpoint_every = recipe.checkpoint.every_steps;
   plan.checkpoints_kept = recipe.checkpoint.keep;
   plan.report_every = recipe.report_every_steps;
-  plan.data = task;
+  plan.data = task.name();
+  plan.data_checksum = task.checksum();
   plan.progress_line = false;
   return plan;
 }

@@ -89,6 +89,7 @@ void write_checkpoint(const std::string& run, const TrainingState& state, model:
     const base::MappedFile written(state_file(aside));
     const Json json = {{"format", kFormatVersion},
                        {"step", state.step},
+                       {"updates", optimizer.steps()},
                        {"tokens", state.tokens},
                        {"position",
                         {{"epoch", state.position.epoch},
@@ -146,6 +147,7 @@ TrainingState read_training_state(const std::string& directory) {
                   json.at("format").dump(), kFormatVersion);
     }
     state.step = json.at("step").get<int64_t>();
+    state.updates = json.value("updates", state.step);  // checkpoints before it had one a step
     state.tokens = json.at("tokens").get<int64_t>();
     state.position.epoch = json.at("position").at("epoch").get<int64_t>();
     state.position.piece = json.at("position").at("piece").get<int64_t>();
@@ -158,7 +160,9 @@ TrainingState read_training_state(const std::string& directory) {
   } catch (const std::exception& e) {
     throw_error(ErrorCode::kBadInput, "[checkpoint] {}: {}", path, e.what());
   }
-  if (state.step < 0) throw_error(ErrorCode::kBadInput, "[checkpoint] {}: step {}", path, state.step);
+  if (state.step < 0 || state.updates < 0) {
+    throw_error(ErrorCode::kBadInput, "[checkpoint] {}: step {}, {} updates", path, state.step, state.updates);
+  }
   const base::MappedFile file(state_file(directory));
   const std::string actual = fmt::format("{:016x}", file_checksum(file));
   if (actual != expected) {
@@ -183,7 +187,7 @@ TrainingState load_checkpoint(const std::string& directory, model::Transformer& 
     read_tensor(file, fmt::format("v.{}", moments.name), dtype, moments.shape,
                 optimizer.second_moment(moments));
   }
-  optimizer.set_steps(state.step);
+  optimizer.set_steps(state.updates);
   return state;
 }
 

@@ -107,6 +107,17 @@ TEST_F(JsonlTaskTest, BadLinesAreSkippedAndCountedOnlyWhenAsked) {
   EXPECT_NE(task->about().find("1 repeated"), std::string::npos) << task->about();
 }
 
+TEST_F(JsonlTaskTest, TheChecksumIsOfWhatIsAskedAndHowItIsChecked) {
+  const uint64_t plain = open(questions(5))->checksum();
+  EXPECT_NE(plain, 0u);
+  EXPECT_EQ(open(questions(5) + "\n{broken\n" + questions(2), true)->checksum(), plain);  // no other question
+  EXPECT_EQ(open(questions(5) + "{broken\n", true)->skipped(), 1);
+  EXPECT_NE(open(questions(6))->checksum(), plain);
+  EXPECT_NE(open("{\"question\": \"q0\", \"answer\": \"0\", \"check\": \"exact\"}\n")->checksum(),
+            open(questions(1))->checksum());
+  EXPECT_EQ(open_task("sums:2")->checksum(), 0u);
+}
+
 TEST_F(JsonlTaskTest, AnEmptySideSaysWhatToDo) {
   const auto task = open(R"({"question": "a", "answer": "b"})");
   const Split empty = held_out("a") ? Split::kTrain : Split::kHeldOut;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "posttrain/grpo/advantage.h"
+#include "posttrain/grpo/group_batch.h"
 #include "posttrain/grpo/packed_answers.h"
 #include "posttrain/grpo/recipe.h"
 
@@ -74,6 +75,45 @@ TEST(PackedAnswers, EveryTokenIsPredictedOnceFromItsOwnQuestion) {
               targets);
   }
   EXPECT_EQ(seen, std::vector<int>(9, 1));
+}
+
+// Five groups in two parts: two groups and three, each with weights of its own, and none without signal.
+TEST(Minibatch, PartsHaveEachGroupOnceAndWeightsOfTheirOwn) {
+  GroupBatch batch;
+  batch.groups.resize(5);
+  for (size_t g = 0; g < 5; ++g) {
+    Group& group = batch.groups[g];
+    group.prompt = {static_cast<text::TokenId>(100 + g)};
+    group.answers.resize(2);
+    group.rewards.resize(2);
+    for (size_t a = 0; a < 2; ++a) {
+      group.answers[a].tokens.resize(1 + g + a);
+      group.rewards[a].total = a == 1 && g != 3 ? 1 : 0;  // the fourth has no signal
+    }
+    group.has_signal = g != 3;
+  }
+  GrpoRecipe recipe;
+  recipe.divide_by_std = false;
+  recipe.average = Average::kToken;
+  std::vector<text::TokenId> seen;
+  std::vector<size_t> sizes;
+  for (int m = 0; m < 2; ++m) {
+    const UpdateBatch part = minibatch(batch, m, 2, recipe);
+    sizes.push_back(part.trajectories.size());
+    // Over the tokens of the part's groups, those without signal too: (1+2) + (2+3), (3+4) + (4+5) + (5+6).
+    const double tokens = m == 0 ? 8 : 27;
+    for (size_t i = 0; i < part.trajectories.size(); ++i) {
+      if (i % 2 == 0) seen.push_back(part.trajectories[i].prompt[0]);
+      EXPECT_EQ(part.advantages[i], i % 2 == 0 ? -0.5 : 0.5);
+      EXPECT_NEAR(part.weights[i], 1 / tokens, 1e-12);
+    }
+  }
+  EXPECT_EQ(sizes, (std::vector<size_t>{4, 4}));
+  EXPECT_EQ(seen, (std::vector<text::TokenId>{100, 101, 102, 104}));
+  // More parts than groups: some are empty, and nothing is asked twice.
+  size_t all = 0;
+  for (int m = 0; m < 9; ++m) all += minibatch(batch, m, 9, recipe).trajectories.size();
+  EXPECT_EQ(all, 8u);
 }
 
 TEST(GrpoRecipe, ARewardIsNamedOnce) {

@@ -1,6 +1,7 @@
 #include "eval/tasks/jsonl.h"
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <array>
@@ -106,7 +107,11 @@ class JsonlTask : public Task {
     if (skipped_ > 0)
       spdlog::warn("[task] {}: {} lines skipped; the first: {}", path, skipped_, first_reason_);
     for (size_t i = 0; i < problems_.size(); ++i) {
-      sides_[held_out(problems_[i].key) ? 1 : 0].push_back(i);
+      const Problem& p = problems_[i];
+      const base::Json all = {p.question, p.brief, p.answer, p.steps, p.facts};
+      const std::string text = base::dump_json(all);
+      checksum_ = XXH3_64bits_withSeed(text.data(), text.size(), checksum_);
+      sides_[held_out(p.key) ? 1 : 0].push_back(i);
       sides_[2].push_back(i);
     }
   }
@@ -119,6 +124,8 @@ class JsonlTask : public Task {
     return out;
   }
   std::optional<uint64_t> size(Split split) const override { return side(split).size(); }
+  uint64_t checksum() const override { return checksum_; }
+  int64_t skipped() const override { return skipped_; }
 
   // Each pass over the side has an order of its own: a keyed bijection of [0, n), walked by index.
   Problem problem(Split split, uint64_t seed, uint64_t index) const override {
@@ -186,6 +193,7 @@ class JsonlTask : public Task {
   std::vector<Problem> problems_;
   std::array<std::vector<size_t>, 3> sides_;       // train, held-out, all: indices of problems_
   std::unordered_map<std::string, size_t> lines_;  // while reading: question -> index
+  uint64_t checksum_ = 0;
   int64_t repeated_ = 0;
   int64_t skipped_ = 0;
   std::string first_reason_;

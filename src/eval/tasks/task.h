@@ -67,6 +67,10 @@ class Task {
   virtual std::string about() const = 0;
   // How many problems there are before they come again; nothing: no end is known.
   virtual std::optional<uint64_t> size(Split split) const = 0;
+  // Of what a file asks and how it is checked, in its order; where it lies and lines that were skipped do not
+  // count. 0: a generator's.
+  virtual uint64_t checksum() const { return 0; }
+  virtual int64_t skipped() const { return 0; }  // bad lines that were left out
   virtual Problem problem(Split split, uint64_t seed, uint64_t index) const = 0;
 };
 

@@ -24,6 +24,7 @@ DistillRecipe parse_distill_recipe(const std::string& toml, const std::string& n
   const base::TomlTable task = root.section("task");
   r.task = task.require_string("name");
   r.prompt_template = task.get_string("template", r.prompt_template);
+  r.skip_bad_lines = task.get_bool("skip_bad_lines", r.skip_bad_lines);
 
   const base::TomlTable samples = root.section("samples");
   const std::string from = samples.get_string("from", "teacher");
@@ -62,6 +63,7 @@ base::Json recipe_to_json(const DistillRecipe& r) {
           {"model", {{"teacher", r.teacher}, {"student", r.student}}},
           {"data",
            {{"task", r.task},
+            {"skip_bad", r.skip_bad_lines},
             {"template", r.prompt_template},
             {"from", r.from_student ? "student" : "teacher"},
             {"verified", r.verified},

@@ -26,6 +26,7 @@ struct DistillRecipe {
 
   std::string teacher, student;  // [model] Hugging Face directories with one vocabulary
   std::string task;              // [task]
+  bool skip_bad_lines = false;  // of a file of questions: leave them out, and count them
   std::string prompt_template = "brief";
 
   // [samples]

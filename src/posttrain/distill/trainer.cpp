@@ -42,9 +42,9 @@ class Stage : public train::TrainingStage {
   Stage(const DistillRecipe& recipe, const train::TrainerOptions& options)
       : recipe_(recipe),
         options_(options),
-        task_(eval::open_task(recipe.task)),
+        task_(eval::open_task(recipe.task, {recipe.skip_bad_lines})),
         template_(eval::find_prompt_template(recipe.prompt_template)) {
-    plan_ = task_plan("distill", recipe, task_->name());
+    plan_ = task_plan("distill", recipe, *task_);
   }
 
   const train::LoopPlan& plan() const override { return plan_; }
@@ -71,9 +71,9 @@ class Stage : public train::TrainingStage {
   }
   std::string announcement() const override {
     return fmt::format(
-        "student of {} parameters, teacher of {}, {} questions x {} answers a step, {} steps, {}",
+        "student of {} parameters, teacher of {}, {} questions x {} answers a step, {} steps, {} ({})",
         student_->parameter_count(), teacher_->parameter_count(), recipe_.prompts, recipe_.answers,
-        recipe_.schedule.steps, task_->name());
+        recipe_.schedule.steps, task_->name(), task_->about());
   }
   std::vector<std::string> changes_since(const Json& before) const override {
     return train::compare_recipes(before, plan_.recipe);
@@ -100,7 +100,6 @@ class Stage : public train::TrainingStage {
       student_->zero_gradients(pool);
       for (const PackedAnswers& packed : pack_answers(kept, 0, recipe_.micro_tokens))
         loss += learn(packed, tokens, pool);
-      optimizer_->set_steps(step - 1);  // as a run that was never stopped, empty steps included
       norm = optimizer_->step(recipe_.schedule.lr(step), pool);
       train::check_finite(step, loss, norm);
       of_student_->weights_changed();
@@ -123,7 +122,7 @@ class Stage : public train::TrainingStage {
 
   double after_step(int64_t step, Json& line, base::ThreadPool& /*pool*/) override {
     const bool due = recipe_.eval_every_steps > 0 && step % recipe_.eval_every_steps == 0;
-    if (due || step == recipe_.schedule.steps) held_out_->measure(line);
+    if (due || step == recipe_.schedule.steps) held_out_->try_to_measure(line);
     if (options_.progress != train::ProgressLine::Mode::kQuiet) {
       spdlog::info("step {}/{} loss {:.4f} accepted {:.2f} held-out {:.3f} {:.1f} s", step,
                    recipe_.schedule.steps, line["loss"].get<double>(), line["accepted"].get<double>(),
@@ -137,6 +136,7 @@ class Stage : public train::TrainingStage {
   Json summary(base::ThreadPool& /*pool*/) override {
     return {{"parameters", student_->parameter_count()},
             {"seed", recipe_.seed},
+            {"bad_lines_skipped", task_->skipped()},
             {"val_pass1", held_out_->newest()}};
   }
   Json first_line(base::ThreadPool& /*pool*/) override {

@@ -22,6 +22,7 @@ GrpoRecipe parse_grpo_recipe(const std::string& toml, const std::string& name,
   const TomlTable task = root.section("task");
   r.task = task.require_string("name");
   r.prompt_template = task.get_string("template", r.prompt_template);
+  r.skip_bad_lines = task.get_bool("skip_bad_lines", r.skip_bad_lines);
   const std::string rewards = root.section("rewards").require_string("sum");
 
   const TomlTable rollout = root.section("rollout");
@@ -74,6 +75,7 @@ base::Json recipe_to_json(const GrpoRecipe& r) {
           {"model", {{"base", r.base}}},
           {"data",
            {{"task", r.task},
+            {"skip_bad", r.skip_bad_lines},
             {"template", r.prompt_template},
             {"rewards", rewards},
             {"prompts", r.prompts},

@@ -23,6 +23,7 @@ struct GrpoRecipe {
 
   std::string base;  // [model] a Hugging Face directory: the policy begins as it, and the reference
   std::string task;  // [task] "sums:4" (eval/tasks/task.h)
+  bool skip_bad_lines = false;  // of a file of questions: leave them out, and count them
   std::string prompt_template = "brief";  // of eval/tasks/prompt_template.h
   std::vector<RewardPart> rewards;        // [rewards] sum = "correct=1,format=0.2" (posttrain/rewards)
 

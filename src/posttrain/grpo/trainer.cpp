@@ -33,10 +33,10 @@ class Stage : public train::TrainingStage {
   Stage(const GrpoRecipe& recipe, const train::TrainerOptions& options)
       : recipe_(recipe),
         options_(options),
-        task_(eval::open_task(recipe.task)),
+        task_(eval::open_task(recipe.task, {recipe.skip_bad_lines})),
         template_(eval::find_prompt_template(recipe.prompt_template)),
         rewards_(recipe.rewards) {
-    plan_ = task_plan("grpo", recipe, task_->name());
+    plan_ = task_plan("grpo", recipe, *task_);
   }
 
   const train::LoopPlan& plan() const override { return plan_; }
@@ -61,9 +61,9 @@ class Stage : public train::TrainingStage {
     rollout_->weights_changed();
   }
   std::string announcement() const override {
-    return fmt::format("{} parameters, {} questions x {} answers a step, {} steps, {}",
+    return fmt::format("{} parameters, {} questions x {} answers a step, {} steps, {} ({})",
                        model_->parameter_count(), recipe_.prompts, recipe_.answers, recipe_.schedule.steps,
-                       task_->name());
+                       task_->name(), task_->about());
   }
   std::vector<std::string> changes_since(const Json& before) const override {
     // Without KL there is no reference, and none that it could go on with.
@@ -95,8 +95,7 @@ class Stage : public train::TrainingStage {
           add_policy_gradient(*model_, reference_ ? &*reference_ : nullptr, batch, update_options(), pool);
       const double middle = base::monotonic_seconds();
       if (part.loss.tokens > 0) {
-        // A resumed run counts as one that was never stopped, updates that were left out included.
-        optimizer_->set_steps((step - 1) * recipe_.minibatches + m);
+        // An update that is left out is none to AdamW's bias correction: the moments have not moved.
         norm = optimizer_->step(lr, pool);
         train::check_finite(step, part.loss.loss, norm);
       }
@@ -144,7 +143,7 @@ class Stage : public train::TrainingStage {
 
   double after_step(int64_t step, Json& line, base::ThreadPool& /*pool*/) override {
     const bool due = recipe_.eval_every_steps > 0 && step % recipe_.eval_every_steps == 0;
-    if (due || step == recipe_.schedule.steps) held_out_->measure(line);
+    if (due || step == recipe_.schedule.steps) held_out_->try_to_measure(line);
     if (options_.progress != train::ProgressLine::Mode::kQuiet) {
       spdlog::info("step {}/{} reward {:.3f} held-out {:.3f} length {:.1f} entropy {:.3f} {:.1f} s", step,
                    recipe_.schedule.steps, line["reward"].get<double>(), held_out_->newest(),
@@ -160,6 +159,7 @@ class Stage : public train::TrainingStage {
     Json summary = {{"parameters", model_->parameter_count()},
                     {"active_matmul_parameters", model_->config().active_matmul_parameters()},
                     {"seed", recipe_.seed},
+                    {"bad_lines_skipped", task_->skipped()},
                     {"val_pass1", held_out_->newest()}};
     summary["base_val_pass1"] = held_out_->first();
     spdlog::info("finished: held-out pass@1 {:.3f}", held_out_->newest());
