@@ -110,7 +110,9 @@ bool JsonCallReader::read(std::string_view text, std::string* name, std::string*
     *name = called->get<std::string>();
     *arguments = "{}";
     if (given != call.end() && !given->is_null()) {
-      *arguments = given->is_string() ? given->get<std::string>() : given->dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+      *arguments = given->is_string()
+                       ? given->get<std::string>()
+                       : given->dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
     }
     return true;
   } catch (const Error&) {

@@ -179,7 +179,8 @@ void OutputParser::content(std::string_view text) {
     text.remove_prefix(first);
     trim_front_ = false;
   }
-  if (options_.tools && format_.tools == ToolSyntax::kJsonTagged && state_ == State::kContent && !text.empty()) {
+  if (options_.tools && format_.tools == ToolSyntax::kJsonTagged && state_ == State::kContent &&
+      !text.empty()) {
     say(Kind::kContent, std::exchange(held_, {}));
     if (text.back() == '\n') {
       held_ = "\n";

@@ -161,7 +161,8 @@ TrainingState read_training_state(const std::string& directory) {
     throw_error(ErrorCode::kBadInput, "[checkpoint] {}: {}", path, e.what());
   }
   if (state.step < 0 || state.updates < 0) {
-    throw_error(ErrorCode::kBadInput, "[checkpoint] {}: step {}, {} updates", path, state.step, state.updates);
+    throw_error(ErrorCode::kBadInput, "[checkpoint] {}: step {}, {} updates", path, state.step,
+                state.updates);
   }
   const base::MappedFile file(state_file(directory));
   const std::string actual = fmt::format("{:016x}", file_checksum(file));

@@ -24,7 +24,8 @@ namespace hadal::train {
 
 struct TrainingState {
   int64_t step = 0;
-  int64_t updates = 0;  // that the optimizer made: fewer or more than steps where a stage leaves some out or has several
+  int64_t updates =
+      0;  // that the optimizer made: fewer or more than steps where a stage leaves some out or has several
   int64_t tokens = 0;  // trained on so far
   DataPosition position;
   uint64_t dataset_checksum = 0;

@@ -106,11 +106,13 @@ TEST(EvalCommand, WrongFlagsAreOneLine) {
 TEST(EvalCommand, ATaskThatFailsLeavesTheResultsOfThoseBeforeIt) {
   const test::TemporaryFolder folder;
   const std::string all = eval("problems --split train --count 1 --task sums:2").output;
-  const std::string flags = "--task sums:1 --task jsonl:" + folder.write("q.jsonl", all) + " --out " + (folder / "a.json");
+  const std::string flags =
+      "--task sums:1 --task jsonl:" + folder.write("q.jsonl", all) + " --out " + (folder / "a.json");
   const Outcome outcome = eval(run(flags));
   EXPECT_EQ(outcome.status, 2) << outcome.output;
   EXPECT_NE(outcome.output.find("pass@1"), std::string::npos) << outcome.output;
-  EXPECT_NE(outcome.output.find("results of the tasks before it are kept"), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find("results of the tasks before it are kept"), std::string::npos)
+      << outcome.output;
   const Json json = Json::parse(test::slurp(folder / "a.json"));
   EXPECT_EQ(json["tasks"].size(), 1u);
   EXPECT_NE(json["failed"]["task"].get<std::string>().find("q.jsonl"), std::string::npos);

@@ -15,14 +15,15 @@ class DistillFault : public test::TaskRunFault {
     test::spill(folder_ / "distill.toml", distill_toml("base", "student"));
     test::spill(folder_ / "grpo.toml", grpo_toml("base"));
     // Each stage builds on the one before it.
-    test::spill(folder_ / "r1.toml",
-                "[[stage]]\nname = \"zero\"\nkind = \"grpo\"\nrecipe = \"" + (folder_ / "grpo.toml") +
-                    "\"\nset = [\"schedule.steps=6\"]\n[[stage]]\nname = \"cold\"\nkind = \"distill\"\nrecipe = \"" +
-                    (folder_ / "distill.toml") +
-                    "\"\nset = [\"model.teacher={run}/zero/model\", \"schedule.steps=6\"]\n[[stage]]\n"
-                    "name = \"rl\"\nkind = \"grpo\"\nrecipe = \"" +
-                    (folder_ / "grpo.toml") +
-                    "\"\nset = [\"model.base={run}/cold/model\", \"schedule.steps=6\", \"seed=9\"]\n");
+    test::spill(
+        folder_ / "r1.toml",
+        "[[stage]]\nname = \"zero\"\nkind = \"grpo\"\nrecipe = \"" + (folder_ / "grpo.toml") +
+            "\"\nset = [\"schedule.steps=6\"]\n[[stage]]\nname = \"cold\"\nkind = \"distill\"\nrecipe = \"" +
+            (folder_ / "distill.toml") +
+            "\"\nset = [\"model.teacher={run}/zero/model\", \"schedule.steps=6\"]\n[[stage]]\n"
+            "name = \"rl\"\nkind = \"grpo\"\nrecipe = \"" +
+            (folder_ / "grpo.toml") +
+            "\"\nset = [\"model.base={run}/cold/model\", \"schedule.steps=6\", \"seed=9\"]\n");
   }
   std::vector<std::string> r1(const std::string& run) const {
     return {"r1", folder_ / "r1.toml", "--out", folder_ / run, "--threads", "1"};
@@ -33,8 +34,9 @@ TEST_F(DistillFault, KilledAtRandomInstantsItEndsWithTheSameBits) {
   for (const std::string from : {"teacher", "student"}) {  // off-policy on tokens, on-policy on a divergence
     const std::string loss = from == "teacher" ? "tokens" : "reverse_kl";
     const auto arguments = [&](const std::string& name, bool resume) {
-      std::vector<std::string> a = {"distill", folder_ / "distill.toml", "--out", folder_ / name, "--threads", "1",
-                                    "--set", "samples.from=" + from, "--set", "distill.loss=" + loss};
+      std::vector<std::string> a = {
+          "distill", folder_ / "distill.toml", "--out", folder_ / name,        "--threads", "1",
+          "--set",   "samples.from=" + from,   "--set", "distill.loss=" + loss};
       if (resume) a.push_back("--resume");
       return a;
     };
@@ -63,7 +65,8 @@ TEST_F(DistillFault, TheStagesOfR1GoOnWithinAndBetweenStages) {
   }
   for (const std::string name : {"within", "between"}) {
     ASSERT_EQ(run(r1(name)), 0) << output();
-    for (const char* stage : {"/zero", "/cold", "/rl"}) expect_same(name + stage, std::string("whole") + stage);
+    for (const char* stage : {"/zero", "/cold", "/rl"})
+      expect_same(name + stage, std::string("whole") + stage);
   }
   // A stage that is done stays what it was.
   const std::string before = file("within/rl/model/model.safetensors");

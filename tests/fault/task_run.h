@@ -32,8 +32,8 @@ class TaskRunFault : public testing::Test {
   void make_model(const std::string& name, uint64_t seed) const {
     const std::string tokenizer = folder_ / "data/tokenizer.json";
     const int32_t ids = text::Tokenizer::load(tokenizer)->vocab_size();
-    const train::Recipe recipe =
-        train::parse_recipe(tiny_recipe(folder_ / "data"), "tiny.toml", {fmt::format("model.vocab_size={}", ids)});
+    const train::Recipe recipe = train::parse_recipe(tiny_recipe(folder_ / "data"), "tiny.toml",
+                                                     {fmt::format("model.vocab_size={}", ids)});
     std::filesystem::create_directories(folder_ / name);
     train::export_model(folder_ / name, *model::Transformer::create(recipe.model, seed, 0.1),
                         {.tokenizer = tokenizer, .bf16 = false});
@@ -48,8 +48,10 @@ class TaskRunFault : public testing::Test {
            "[eval]\nevery_steps = 5\nproblems = 4\nreport_every_steps = 5\n[checkpoint]\nevery_steps = 3\n";
   }
   std::string distill_toml(const std::string& teacher, const std::string& student) const {
-    return "seed = 4\n[model]\nteacher = \"" + (folder_ / teacher) + "\"\nstudent = \"" + (folder_ / student) +
-           "\"\n[task]\nname = \"sums:2\"\n[samples]\nverified = false\nprompts = 3\nanswers = 2\nmax_tokens = 10\n"
+    return "seed = 4\n[model]\nteacher = \"" + (folder_ / teacher) + "\"\nstudent = \"" +
+           (folder_ / student) +
+           "\"\n[task]\nname = \"sums:2\"\n[samples]\nverified = false\nprompts = 3\nanswers = 2\nmax_tokens "
+           "= 10\n"
            "[optimizer]\nlr = 5e-3\n[schedule]\nsteps = 14\n"
            "[eval]\nevery_steps = 5\nproblems = 4\nreport_every_steps = 5\n[checkpoint]\nevery_steps = 3\n";
   }

@@ -78,8 +78,8 @@ TEST_F(GrpoRun, DynamicSamplingAsksAgainForGroupsWithoutSignal) {
     asked += here;
     dropped += line["groups_without_signal"].get<double>() * static_cast<double>(here);
     // Four groups with signal are left of them.
-    EXPECT_NEAR(line["groups_without_signal"].get<double>(), static_cast<double>(here - 4) / static_cast<double>(here),
-                1e-9);
+    EXPECT_NEAR(line["groups_without_signal"].get<double>(),
+                static_cast<double>(here - 4) / static_cast<double>(here), 1e-9);
   }
   EXPECT_GT(dropped, 0);
   // The stream of questions has gone on behind all that were asked.
@@ -131,7 +131,9 @@ TEST_F(GrpoRun, AGgufFileIsABaseToo) {
   for (size_t i = 1; i < of_file.size(); ++i) EXPECT_EQ(of_file[i]["loss"], of_folder[i]["loss"]) << i;
   EXPECT_LT(of_file[1]["logprob_diff_max"].get<double>(), 1e-3);
   // The result is a directory that is served, with the file's tokenizer and template.
-  const auto engine = engine::Engine::open(folder_ / "file/model", {.threads = 1});
+  engine::EngineOptions serving;
+  serving.threads = 1;
+  const auto engine = engine::Engine::open(folder_ / "file/model", serving);
   EXPECT_NE(engine->chat_format(), nullptr);
 }
 

@@ -40,7 +40,7 @@ TEST(Recipes, AllAreReadByTheirCommands) {
       else if (has("[corpus]"))
         posttrain::load_base_corpus_recipe(path);
       else if (has("[[source]]"))
-        train::load_data_recipe(path);
+        train::corpus::load_data_recipe(path);
       else if (text.find("\nconversations") != std::string::npos)
         posttrain::load_sft_recipe(path);
       else

@@ -6,8 +6,8 @@
 
 #include "base/files.h"
 #include "base/json.h"
-#include "posttrain/sft.h"
 #include "posttrain/samples.h"
+#include "posttrain/sft.h"
 #include "support/shell.h"
 #include "support/temporary_folder.h"
 #include "text/bpe_trainer.h"
@@ -27,13 +27,15 @@ struct Family {
 };
 
 const Family kFamilies[] = {
-    {"qwen2", "qwen2.5",
+    {"qwen2",
+     "qwen2.5",
      "{{ '<|im_start|>' + m }}<|im_end|> <args-json-object> You are Qwen, created by Alibaba Cloud.",
      {"<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>"}},
-    {"llama3", "llama-3.1",
+    {"llama3",
+     "llama-3.1",
      "<|start_header_id|>' + role + '<|end_header_id|> <|eot_id|> Cutting Knowledge Date: {% if tools %}",
-     {"<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>",
-      "<|python_tag|>"}}};
+     {"<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
+      "<|eom_id|>", "<|python_tag|>"}}};
 
 class SftFormats : public testing::TestWithParam<Family> {
  protected:
@@ -48,7 +50,8 @@ class SftFormats : public testing::TestWithParam<Family> {
       tokenizer["added_tokens"].push_back({{"id", id++}, {"content", token}, {"special", true}});
     test::spill(folder_ / "base/tokenizer.json", base::dump_json(tokenizer));
     test::spill(folder_ / "base/tokenizer_config.json",
-                base::dump_json({{"chat_template", GetParam().signs}, {"tokenizer_class", "PreTrainedTokenizerFast"}}));
+                base::dump_json(
+                    {{"chat_template", GetParam().signs}, {"tokenizer_class", "PreTrainedTokenizerFast"}}));
     const Json talk = {{"messages",
                         {{{"role", "user"}, {"content", "What is the name of the ship?"}},
                          {{"role", "assistant"}, {"content", "The ship is called Orca."}}}}};
@@ -61,7 +64,7 @@ class SftFormats : public testing::TestWithParam<Family> {
            {"tool_calls",
             {{{"id", "1"}, {"type", "function"}, {"function", {{"name", "look"}, {"arguments", "{}"}}}}}}}}}};
     std::string lines;
-    for (int i = 0; i < 4; ++i) lines += base::dump_json(talk) + "\n" + base::dump_json(look) + "\n";
+    for (int i = 0; i < 2; ++i) lines += base::dump_json(talk) + "\n" + base::dump_json(look) + "\n";
     test::spill(folder_ / "talks.jsonl", lines);
   }
   test::TemporaryFolder folder_;
@@ -70,9 +73,10 @@ class SftFormats : public testing::TestWithParam<Family> {
 TEST_P(SftFormats, LearnsAndServes) {
   const SftRecipe recipe = parse_sft_recipe(
       "", "test",
-      {"model.path=\"" + (folder_ / "base") + "\"", "data.conversations=\"" + (folder_ / "talks.jsonl") + "\"",
-       "data.sequence_tokens=768", "data.batch_sequences=2", "data.validation_fraction=0", "schedule.steps=40",
-       "schedule.warmup_steps=2", "optimizer.lr=4e-3", "checkpoint.every_steps=100", "eval.every_steps=100"});
+      {"model.path=\"" + (folder_ / "base") + "\"",
+       "data.conversations=\"" + (folder_ / "talks.jsonl") + "\"", "data.sequence_tokens=768",
+       "data.batch_sequences=1", "data.validation_fraction=0", "schedule.steps=40", "schedule.warmup_steps=2",
+       "optimizer.lr=4e-3", "checkpoint.every_steps=100", "eval.every_steps=100"});
   train::TrainerOptions options;
   options.run = folder_ / "run";
   options.threads = 2;
@@ -93,7 +97,8 @@ TEST_P(SftFormats, OnlyTheAnswerIsLearned) {
   const auto tokenizer = text::Tokenizer::load(folder_ / "base/tokenizer.json");
   const text::ChatFormat& format = text::find_chat_format(GetParam().format);
   Conversation conversation;
-  conversation.messages = {{"system", "s"}, {"user", "Hi"}, {"assistant", "Hello."}, {"user", "Bye"}, {"assistant", "So long."}};
+  conversation.messages = {
+      {"system", "s"}, {"user", "Hi"}, {"assistant", "Hello."}, {"user", "Bye"}, {"assistant", "So long."}};
   conversation.learn.assign(5, true);
   const auto samples = render_samples(conversation, format, *tokenizer);
   ASSERT_EQ(samples.size(), 1u);  // the history is what was said

@@ -48,7 +48,7 @@ Message prefix(std::string text, std::string reasoning = "") {
 #define TOOLS                                                                                              \
   "# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with " \
   "function signatures within <tools></tools> XML tags:\n<tools>\n"                                        \
-  "{\"type\": \"function\", \"function\": {\"name\": \"look\", \"description\": \"Looks é.\"}}\n"           \
+  "{\"type\": \"function\", \"function\": {\"name\": \"look\", \"description\": \"Looks é.\"}}\n"         \
   "</tools>\n\nFor each function call, return a json object with function name and arguments within "      \
   "<tool_call></tool_call> XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": "            \
   "<args-json-object>}\n</tool_call>"
@@ -67,19 +67,22 @@ TEST(ChatFormatQwen, SystemMessages) {
   EXPECT_EQ(text_of("qwen2.5", bare),
             TURN("system", "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.") + turns);
   for (const char* format : {"chatml", "qwen2", "qwen2.5", "qwen3", "qwen3-instruct"})
-    EXPECT_EQ(text_of(format, {{"system", " s "}, user("Hi")}), TURN("system", " s ") TURN("user", "Hi") ANSWER);
+    EXPECT_EQ(text_of(format, {{"system", " s "}, user("Hi")}),
+              TURN("system", " s ") TURN("user", "Hi") ANSWER);
   EXPECT_SAYS(error_of("qwen2", {user("Hi")}, {.tools = look()}), "has no tools");
 }
 
 TEST(ChatFormatQwen, ToolsCallsAndResults) {
-  const std::vector<Message> messages{
-      {"system", "s"}, user("?"), calls("I look.", {{"1", "look", "{\"a\": 1}"}, {"2", "look", ""}}),
-      result("x"),     result("y")};
-  const std::string round =
-      ANSWER
+  const std::vector<Message> messages{{"system", "s"},
+                                      user("?"),
+                                      calls("I look.", {{"1", "look", "{\"a\": 1}"}, {"2", "look", ""}}),
+                                      result("x"),
+                                      result("y")};
+  const std::string round = ANSWER
       "I look.\n<tool_call>\n{\"name\": \"look\", \"arguments\": {\"a\": 1}}\n</tool_call>\n<tool_call>\n"
       "{\"name\": \"look\", \"arguments\": {}}\n</tool_call><|im_end|>\n"
-      "<|im_start|>user\n<tool_response>\nx\n</tool_response>\n<tool_response>\ny\n</tool_response><|im_end|>\n" ANSWER;
+      "<|im_start|>user\n<tool_response>\nx\n</tool_response>\n<tool_response>\ny\n</"
+      "tool_response><|im_end|>\n" ANSWER;
   for (const char* format : {"qwen2.5", "qwen3", "qwen3-instruct"}) {
     EXPECT_EQ(text_of(format, messages, {.tools = look()}),
               TURN("system", "s\n\n" TOOLS) TURN("user", "?") + round)
@@ -91,7 +94,8 @@ TEST(ChatFormatQwen, ToolsCallsAndResults) {
 TEST(ChatFormatQwen, Thinking) {
   const std::vector<Message> messages{user("Hi"), answer("Hello.", "hm"), user("Bye")};
   const std::string history = TURN("user", "Hi") ANSWER "Hello.<|im_end|>\n" TURN("user", "Bye") ANSWER;
-  const auto starts = [](std::string_view format, const std::vector<Message>& m, const ChatOptions& options = {}) {
+  const auto starts = [](std::string_view format, const std::vector<Message>& m,
+                         const ChatOptions& options = {}) {
     return render_prompt(find_chat_format(format), *qwen_tokenizer(), m, options).starts_in_reasoning;
   };
   EXPECT_EQ(text_of("qwen3", messages), history);  // the model opens it
@@ -102,11 +106,13 @@ TEST(ChatFormatQwen, Thinking) {
   EXPECT_SAYS(error_of("qwen3-thinking", messages, {.thinking = false}), "always thinks");
   EXPECT_SAYS(error_of("qwen3-instruct", messages, {.thinking = true}), "has no thinking");
   // Between the calls of one answer the reasoning stays.
-  EXPECT_EQ(text_of("qwen3", {user("?"), calls("", {{"1", "f", "{}"}}, "I must look."), result("1")}),
-            TURN("user", "?") ANSWER
-            "<think>\nI must look.\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"
-            "<|im_end|>\n<|im_start|>user\n<tool_response>\n1\n</tool_response><|im_end|>\n" ANSWER);
-  EXPECT_EQ(text_of("qwen3", {user("Hi"), prefix("", "Because")}), TURN("user", "Hi") ANSWER "<think>\nBecause");
+  EXPECT_EQ(
+      text_of("qwen3", {user("?"), calls("", {{"1", "f", "{}"}}, "I must look."), result("1")}),
+      TURN("user", "?") ANSWER
+      "<think>\nI must look.\n</think>\n\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"
+      "<|im_end|>\n<|im_start|>user\n<tool_response>\n1\n</tool_response><|im_end|>\n" ANSWER);
+  EXPECT_EQ(text_of("qwen3", {user("Hi"), prefix("", "Because")}),
+            TURN("user", "Hi") ANSWER "<think>\nBecause");
   EXPECT_TRUE(starts("qwen3", {user("Hi"), prefix("", "Because")}));
   EXPECT_EQ(text_of("qwen3", {user("Hi"), prefix("The", "Because")}),
             TURN("user", "Hi") ANSWER "<think>\nBecause\n</think>\n\nThe");
@@ -133,8 +139,8 @@ TEST(ChatFormatLlama, TurnsAreStripped) {
 }
 
 TEST(ChatFormatLlama, Tools) {
-  const std::vector<Message> messages{{"system", "s"}, user("?"), calls("", {{"1", "look", "{\"a\": 1}"}}),
-                                      result("say \"é\"")};
+  const std::vector<Message> messages{
+      {"system", "s"}, user("?"), calls("", {{"1", "look", "{\"a\": 1}"}}), result("say \"é\"")};
   EXPECT_EQ(text_of("llama-3.1", messages, {.tools = look()}),
             "<|begin_of_text|>" HEADER("system") "Environment: ipython\n" DATES "s<|eot_id|>" HEADER("user")
             "Given the following functions, please respond with a JSON for a function call with its proper "
@@ -146,7 +152,8 @@ TEST(ChatFormatLlama, Tools) {
             "\"say \\\"é\\\"\"<|eot_id|>" HEADER("assistant"));
   EXPECT_SAYS(error_of("llama-3.1", {user("?"), calls("", {{"1", "f", ""}, {"2", "g", ""}})}),
               "message 1: 2 calls");
-  EXPECT_SAYS(error_of("llama-3.1", {{"system", "s"}, answer("a")}, {.tools = look()}), "message 1: tools stand");
+  EXPECT_SAYS(error_of("llama-3.1", {{"system", "s"}, answer("a")}, {.tools = look()}),
+              "message 1: tools stand");
   EXPECT_SAYS(error_of("llama-3.1", {}, {.tools = look()}), "message 0: tools stand");
 }
 
@@ -158,11 +165,12 @@ TEST(ChatFormatQwen, IsFoundFromTheCheckpoint) {
   };
   // Without DeepSeek's markers, unlike the sample's.
   static constexpr std::string_view kTokens[] = {"<|im_start|>", "<|im_end|>", "<think>"};
-  const auto plain = tokenizer_from_tiktoken(tiktoken_model({}), "tiktoken.model", tiktoken_config(256, kTokens),
-                                             "tokenizer_config.json");
+  const auto plain = tokenizer_from_tiktoken(tiktoken_model({}), "tiktoken.model",
+                                             tiktoken_config(256, kTokens), "tokenizer_config.json");
   const Tokenizer& qwen = *plain;
   const std::string roles = "{{ '<|im_start|>' + message.role }}{{ '<|im_end|>\\n' }}";
-  const std::string tools = roles + "<tool_call>{\"name\": <function-name>, \"arguments\": <args-json-object>}";
+  const std::string tools =
+      roles + "<tool_call>{\"name\": <function-name>, \"arguments\": <args-json-object>}";
   EXPECT_EQ(found(qwen, roles, "", "qwen2"), "chatml");
   EXPECT_EQ(found(qwen, roles + "You are a helpful assistant.", "", "qwen2"), "qwen2");
   EXPECT_EQ(found(qwen, tools + "messages[0]['role'] You are Qwen, created by", "", "qwen2"), "qwen2.5");
@@ -192,7 +200,8 @@ TEST(ChatFormatQwen, IsFoundFromTheCheckpoint) {
 
 using Kind = OutputEvent::Kind;
 
-std::string told(std::string_view format, const std::string& output, OutputOptions options = {.tools = true}) {
+std::string told(std::string_view format, const std::string& output,
+                 OutputOptions options = {.tools = true}) {
   const auto tokenizer = tokenizer_for(format);
   OutputParser parser(find_chat_format(format), tokenizer, options);
   std::string out;
@@ -237,9 +246,9 @@ TEST(OutputParserQwen, Calls) {
 }
 
 TEST(OutputParserQwen, WhatIsNoCallIsContent) {
-  for (const std::string output :
-       {CALL("not json"), CALL("{\"name\": \"\", \"arguments\": {}}"), CALL("{\"name\": \"a\", \"arguments\": [1]}"),
-        CALL("{\"name\": 1}"), "so\n" CALL("[]"), "a\nb\n\nc\n"}) {
+  for (const std::string output : {CALL("not json"), CALL("{\"name\": \"\", \"arguments\": {}}"),
+                                   CALL("{\"name\": \"a\", \"arguments\": [1]}"), CALL("{\"name\": 1}"),
+                                   "so\n" CALL("[]"), "a\nb\n\nc\n"}) {
     EXPECT_EQ(told("qwen2.5", output), "c(" + output + ")");
   }
   EXPECT_EQ(told("qwen2.5", CALL("{\"name\": \"a\", \"arguments\": {}}"), {}),
@@ -258,8 +267,8 @@ TEST(OutputParserLlama, ACallIsTheWholeAnswer) {
     EXPECT_EQ(told("llama-3.1", "\n" + call + "\n<|eom_id|>", options), heard);
     EXPECT_EQ(told("llama-3.1", "<|python_tag|>" + call + "<|eom_id|>", options), heard);
     EXPECT_EQ(told("llama-3.1", "{\"type\": \"function\", " + call.substr(1), options), heard);
-    for (const std::string& output : std::vector<std::string>
-         {"{\"answer\": 42}", "I call " + call, "{", "{}", "{ name", "[1]", "{\"name\": \"look\"}"}) {
+    for (const std::string& output : std::vector<std::string>{"{\"answer\": 42}", "I call " + call, "{", "{}",
+                                                              "{ name", "[1]", "{\"name\": \"look\"}"}) {
       EXPECT_EQ(told("llama-3.1", output, options), "c(" + output + ")") << stream;
     }
   }

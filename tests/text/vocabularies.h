@@ -90,17 +90,17 @@ inline const std::shared_ptr<const Tokenizer>& glm_tokenizer() {
 }
 
 inline const std::shared_ptr<const Tokenizer>& qwen_tokenizer() {
-  static constexpr std::string_view kTokens[] = {
-      "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<tool_response>",
-      "</tool_response>"};
+  static constexpr std::string_view kTokens[] = {"<|endoftext|>",   "<|im_start|>", "<|im_end|>",
+                                                 "<tool_call>",     "</tool_call>", "<tool_response>",
+                                                 "</tool_response>"};
   static const auto tokenizer = sample_with(kTokens);
   return tokenizer;
 }
 
 inline const std::shared_ptr<const Tokenizer>& llama_tokenizer() {
   static constexpr std::string_view kTokens[] = {
-      "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
-      "<|eom_id|>",        "<|python_tag|>"};
+      "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>",
+      "<|eot_id|>",        "<|eom_id|>",      "<|python_tag|>"};
   static const auto tokenizer = sample_with(kTokens);
   return tokenizer;
 }

@@ -43,7 +43,13 @@ struct Training {
   }
 };
 
-TrainingState some_state() { return {2, 256, {1, 3, 7}, 0xFEDCBA9876543210u, {{"seed", 1}}}; }
+TrainingState some_state() {
+  return {.step = 2,
+          .tokens = 256,
+          .position = {1, 3, 7},
+          .dataset_checksum = 0xFEDCBA9876543210u,
+          .recipe = {{"seed", 1}}};
+}
 
 std::string error_of(const std::string& directory, Training& setup) {
   try {

@@ -24,9 +24,9 @@ struct DistillRecipe {
   std::string text;  // the effective TOML, overrides included
   uint64_t seed = 1;
 
-  std::string teacher, student;  // [model] Hugging Face directories with one vocabulary
+  std::string teacher, student;  // [model] checkpoints (directories, GGUF) with one vocabulary
   std::string task;              // [task]
-  bool skip_bad_lines = false;  // of a file of questions: leave them out, and count them
+  bool skip_bad_lines = false;   // of a file of questions: leave them out, and count them
   std::string prompt_template = "brief";
 
   // [samples]

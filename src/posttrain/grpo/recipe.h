@@ -21,9 +21,10 @@ struct GrpoRecipe {
   std::string text;  // the effective TOML, overrides included
   uint64_t seed = 1;
 
-  std::string base;  // [model] a Hugging Face directory: the policy begins as it, and the reference
-  std::string task;  // [task] "sums:4" (eval/tasks/task.h)
-  bool skip_bad_lines = false;  // of a file of questions: leave them out, and count them
+  std::string
+      base;  // [model] a Hugging Face directory or a GGUF file: the policy begins as it, and the reference
+  std::string task;                       // [task] "sums:4" (eval/tasks/task.h)
+  bool skip_bad_lines = false;            // of a file of questions: leave them out, and count them
   std::string prompt_template = "brief";  // of eval/tasks/prompt_template.h
   std::vector<RewardPart> rewards;        // [rewards] sum = "correct=1,format=0.2" (posttrain/rewards)
 

@@ -52,7 +52,8 @@ struct RolloutCost {
 
 class Rollout {
  public:
-  // directory: a Hugging Face directory with the model's config and tokenizer. The model must outlive this.
+  // directory: a Hugging Face directory or a GGUF file with the model's config and tokenizer. The model must
+  // outlive this.
   Rollout(const model::Transformer& model, const std::string& directory, const RolloutOptions& options);
   ~Rollout();
 

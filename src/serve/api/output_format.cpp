@@ -26,9 +26,9 @@ std::shared_ptr<const engine::Grammar> compile(engine::Engine& engine, const Gra
 // How a model's calls are spelled in GBNF.
 struct CallSyntax {
   std::string_view calls_begin, calls_end, call_begin, separator, call_end;
-  std::string_view before_name = {};       // text
-  std::string_view after_name = {};        // GBNF
-  bool json = false;                       // the whole call is JSON between calls_begin and call_end
+  std::string_view before_name = {};  // text
+  std::string_view after_name = {};   // GBNF
+  bool json = false;                  // the whole call is JSON between calls_begin and call_end
 };
 
 constexpr CallSyntax kPlain = {text::kToolCallsBegin, text::kToolCallsEnd, text::kToolCallBegin,
@@ -62,8 +62,8 @@ std::string arguments_rule(size_t index) { return fmt::format("arguments-{}", in
 std::string call_rule(bool block, const CallSyntax& syntax, const std::string& name,
                       const std::string& arguments) {
   if (syntax.json) {
-    return fmt::format("\"\\n{{\\\"name\\\": \\\"{}\\\", \\\"arguments\\\": \" {} \"}}\\n\" {}", name, arguments,
-                       token(syntax.call_end));
+    return fmt::format("\"\\n{{\\\"name\\\": \\\"{}\\\", \\\"arguments\\\": \" {} \"}}\\n\" {}", name,
+                       arguments, token(syntax.call_end));
   }
   if (block) {
     return fmt::format("{} \"function\" {} \"{}\\n```json\\n\" {} \"\\n```\" {}", token(syntax.call_begin),

@@ -29,10 +29,10 @@ struct Prompt {
 // How a model writes tool calls.
 enum class ToolSyntax {
   kNone,
-  kJsonBlock,  // function<｜tool▁sep｜>NAME, a line break, the arguments in a ```json block
-  kPlain,      // NAME<｜tool▁sep｜>ARGUMENTS
-  kKimi,       // functions.NAME:NUMBER<|tool_call_argument_begin|>ARGUMENTS
-  kTagged,     // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
+  kJsonBlock,   // function<｜tool▁sep｜>NAME, a line break, the arguments in a ```json block
+  kPlain,       // NAME<｜tool▁sep｜>ARGUMENTS
+  kKimi,        // functions.NAME:NUMBER<|tool_call_argument_begin|>ARGUMENTS
+  kTagged,      // <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE</arg_value>...</tool_call>
   kJsonTagged,  // <tool_call>{"name": NAME, "arguments": {...}}</tool_call>
   kJsonBare,    // {"name": NAME, "parameters": {...}} is the whole answer
 };

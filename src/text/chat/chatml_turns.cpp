@@ -126,8 +126,7 @@ class Writer {
     std::string_view content = message.content;
     if (turns_.thinks) {
       std::string_view reasoning = message.reasoning_content;
-      if (const size_t end = content.rfind(kThinkEnd);
-          reasoning.empty() && end != std::string_view::npos) {
+      if (const size_t end = content.rfind(kThinkEnd); reasoning.empty() && end != std::string_view::npos) {
         reasoning = content.substr(0, content.find(kThinkEnd));
         if (const size_t begin = reasoning.rfind(kThinkBegin); begin != std::string_view::npos)
           reasoning.remove_prefix(begin + kThinkBegin.size());

@@ -1,9 +1,9 @@
 // The envelope of ChatML, which Qwen's instruct models share:
 //   <|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n
 //   {answer}<|im_end|>\n...
-// and what differs between them. Calls are <tool_call>\n{"name": ..., "arguments": ...}\n</tool_call>, results
-// stand in a user's turn as <tool_response>\n...\n</tool_response>, tools behind the system text in the words
-// that Qwen2.5 and Qwen3 share.
+// and what differs between them. Calls are <tool_call>\n{"name": ..., "arguments": ...}\n</tool_call>,
+// results stand in a user's turn as <tool_response>\n...\n</tool_response>, tools behind the system text in
+// the words that Qwen2.5 and Qwen3 share.
 #pragma once
 
 #include "text/chat/chat_format.h"
@@ -12,7 +12,8 @@ namespace hadal::text {
 
 struct ChatMlTurns {
   std::string_view default_system = {};  // where no system message comes first; empty: no such turn
-  // Answers behind the last user keep their reasoning, <think>\n{reasoning}\n</think>\n\n; the history drops it.
+  // Answers behind the last user keep their reasoning, <think>\n{reasoning}\n</think>\n\n; the history drops
+  // it.
   bool thinks = false;
   bool opens_reasoning = false;  // the prompt ends in <think>\n
 };

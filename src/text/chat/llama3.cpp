@@ -55,8 +55,9 @@ void write_answer(const Message& message, PromptWriter& out) {
 void advertise(std::span<const Message> messages, size_t first, std::span<const ToolDefinition> tools,
                PromptWriter& out) {
   if (first == messages.size() || messages[first].role != "user") {
-    throw_error(ErrorCode::kBadInput, "[chat] message {}: tools stand in the first user's message, which "
-                                      "comes first behind the system's in format llama-3.1",
+    throw_error(ErrorCode::kBadInput,
+                "[chat] message {}: tools stand in the first user's message, which "
+                "comes first behind the system's in format llama-3.1",
                 first);
   }
   out.text(kBeforeTools);
@@ -92,7 +93,8 @@ bool write(const ChatFormat& format, PromptWriter& out, std::span<const Message>
       }
       write_answer(message, out);
     } else {
-      out.text(message.role == "tool" ? json_string(message.content) : std::string(stripped(message.content)));
+      out.text(message.role == "tool" ? json_string(message.content)
+                                      : std::string(stripped(message.content)));
       out.control(kEotId);
     }
   }

@@ -1,4 +1,5 @@
-// Qwen2.5-Instruct and Qwen2.5-Coder-Instruct (tokenizer_config.json): ChatML with a default system message and tools.
+// Qwen2.5-Instruct and Qwen2.5-Coder-Instruct (tokenizer_config.json): ChatML with a default system message
+// and tools.
 #include "text/chat/chatml_turns.h"
 #include "text/chat/formats.h"
 #include "text/chat/markers.h"
@@ -7,8 +8,8 @@ namespace hadal::text {
 
 namespace {
 
-constexpr ChatMlTurns kTurns = {
-    .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."};
+constexpr ChatMlTurns kTurns = {.default_system =
+                                    "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."};
 
 bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
            const ChatOptions& options) {

@@ -106,11 +106,8 @@ constexpr std::array<Row, 19> kRows = {{
               !has(s.jinja, "<|im_sep|>");
      },
      [](const Signs& s) { return has(s.name, "chatml"); }},
-    {&kLlama31,
-     [](const Signs& s) { return s.llama_roles() && has(s.jinja, "Cutting Knowledge Date"); },
-     [](const Signs& s) {
-       return s.named("llama-3.1") || s.named("llama-3.2") || s.named("llama-3.3");
-     }},
+    {&kLlama31, [](const Signs& s) { return s.llama_roles() && has(s.jinja, "Cutting Knowledge Date"); },
+     [](const Signs& s) { return s.named("llama-3.1") || s.named("llama-3.2") || s.named("llama-3.3"); }},
     {&kLlama3, [](const Signs& s) { return s.llama_roles() && !has(s.jinja, "tool"); },
      [](const Signs& s) { return s.named("llama-3-"); }},
 }};
