@@ -3,9 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <condition_variable>
+#include <mutex>
+
 #include "serve/api/chat_completions.h"
 #include "serve/api/raw_json.h"
 #include "serve/api/responses_request.h"
+#include "support/temporary_folder.h"
+#include "text/chat/markers.h"
+#include "tiny_model.h"
 
 namespace hadal::serve::api {
 namespace {
@@ -82,6 +88,64 @@ TEST(OutputFormat, NamesWhatIsMissing) {
             "response_format.json_schema.schema");
   EXPECT_EQ(param(R"({"type": "grammar"})"), "response_format.grammar");
   EXPECT_EQ(param(R"({"type": "json_object"})"), "no error");
+}
+
+// A random model whose tokenizer has Qwen's markers in the places of DeepSeek's: what it says behind
+// <tool_call> is a call that holds to the tool's schema, one or several, and then it ends.
+TEST(OutputFormat, QwensCallsAreHeldToTheirSchema) {
+  const test::TemporaryFolder folder;
+  test::make_tiny_model(folder.path());
+  std::string tokenizer = test::slurp(folder / "tokenizer.json");
+  for (const auto& [from, to] : {std::pair{text::kToolCallsBegin, text::kTaggedCallBegin},
+                                 {text::kToolCallsEnd, text::kTaggedCallEnd},
+                                 {text::kUser, text::kImStart},
+                                 {text::kAssistant, text::kImEnd}}) {
+    for (size_t at = 0; (at = tokenizer.find(from, at)) != std::string::npos; at += to.size())
+      tokenizer.replace(at, from.size(), to);
+  }
+  test::spill(folder / "tokenizer.json", tokenizer);
+  engine::EngineOptions options;
+  options.chat_format = "qwen2.5";
+  options.threads = 1;
+  options.context_tokens = 2048;
+  const auto engine = engine::Engine::open(folder.path(), options);
+  std::vector<Tool> tools(2);
+  tools[0].definition = {"other", "", ""};
+  tools[1].definition = {
+      "add", "",
+      R"({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"], "additionalProperties": false})"};
+  tools[1].strict = true;
+  const text::Message message{"user", "Hi"};
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    engine::Request request = engine::chat_request(*engine, {&message, 1});
+    request.tools = true;
+    request.sampling.seed = seed;
+    request.sampling.max_tokens = 200;
+    request.guidance = guide_calls(*engine, tools, {ToolChoice::Kind::kNamed, "add"});
+    ASSERT_NE(request.guidance.grammar, nullptr);
+    ASSERT_EQ(request.guidance.after, engine->tokenizer()->find(text::kTaggedCallBegin));
+    request.prompt.push_back(*request.guidance.after);
+    request.forced_tokens = 1;
+    std::mutex mutex;
+    std::condition_variable done;
+    std::string called, arguments;
+    std::optional<engine::Finish> finish;
+    engine->submit(std::move(request), [&](const engine::Event& event) {
+      const std::lock_guard lock(mutex);
+      for (const text::OutputEvent& part : event.tool_calls) {
+        if (part.kind == text::OutputEvent::Kind::kCallBegin) called += part.text + ";";
+        if (part.kind == text::OutputEvent::Kind::kCallArguments) arguments += part.text;
+      }
+      finish = event.finish;
+      if (finish) done.notify_all();
+    });
+    std::unique_lock lock(mutex);
+    ASSERT_TRUE(done.wait_for(lock, std::chrono::seconds(120), [&] { return finish.has_value(); }));
+    EXPECT_EQ(finish, engine::Finish::kStop);
+    EXPECT_EQ(called, "add;");
+    const Json json = Json::parse(arguments, nullptr, /*allow_exceptions=*/false);
+    EXPECT_TRUE(json.is_object() && json.size() == 1 && json["ok"].is_boolean()) << arguments;
+  }
 }
 
 }  // namespace
