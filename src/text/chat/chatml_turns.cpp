@@ -45,7 +45,8 @@ class Writer {
         header("assistant");
         out_.text("\n");
         if (message.prefix) return prefix(message, options);
-        answer(message, i > query, i + 1 == messages.size());
+        if (!message.tokens || !write_tokens(*message.tokens, i > query, options))
+          answer(message, i > query, i + 1 == messages.size());
         end();
       } else if (message.role == "tool") {
         if (messages[i - 1].role != "tool") header("user");
@@ -120,6 +121,23 @@ class Writer {
     out_.control_or_text(kThinkBegin);
     out_.text("\n");
     close(reasoning);
+  }
+
+  // False where the history drops the reasoning, and with it the line breaks that the answer's tokens begin
+  // with: the text is written then.
+  bool write_tokens(const AnswerTokens& said, bool is_current, const ChatOptions& options) {
+    if (!said.reasoning.empty()) {
+      if (!turns_.thinks || !is_current) return false;
+      if (turns_.opens_reasoning) {
+        out_.control_or_text(kThinkBegin);
+        out_.text("\n");
+      }
+      out_.tokens(said.reasoning);
+    } else if (turns_.thinks && is_current && !options.thinking.value_or(true)) {
+      think({});  // stood in its prompt
+    }
+    out_.tokens(said.answer);
+    return true;
   }
 
   void answer(const Message& message, bool is_current, bool is_last) {

@@ -40,7 +40,9 @@ void header(PromptWriter& out, std::string_view role) {
 }
 
 void write_answer(const Message& message, PromptWriter& out) {
-  if (message.tool_calls.empty()) {
+  if (message.tokens) {
+    out.tokens(message.tokens->answer);
+  } else if (message.tool_calls.empty()) {
     out.text(stripped(message.content));
   } else {  // text beside a call has no place in the template
     const ToolCall& call = message.tool_calls[0];
