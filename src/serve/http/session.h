@@ -152,7 +152,9 @@ class Session : public std::enable_shared_from_this<Session> {
   size_t held_body_bytes_ = 0;    // of these, counted in context_.held_bytes and address_held_
   size_t window_bytes_ = 0;       // since the body was last looked at
   Clock::time_point body_end_;    // it must be complete then
-  size_t linger_bytes_left_ = 0;  // what is still read behind the last answer
+  size_t linger_bytes_left_ = 0;  // what is still read behind the last answer,
+  Clock::time_point linger_end_;  // and until when
+  std::unique_ptr<asio::steady_timer> discard_timer_;
 
   Clock::time_point deadline_ = Clock::time_point::max();
   Clock::time_point armed_at_ = Clock::time_point::max();

@@ -17,10 +17,13 @@ namespace hadal::serve::http {
 
 namespace {
 
-constexpr double kLingerSeconds = 2;
+constexpr double kLingerSeconds = 2;  // in which something must come,
+constexpr double kMostLingerSeconds = 10;
 constexpr size_t kLingerBytes = 32 * 1024 * 1024;
-constexpr size_t kDiscardBytes = 256 * 1024;  // at a time
-constexpr size_t kWriteBytes = 64 * 1024;     // at a time
+constexpr size_t kDiscardBytes = 64 * 1024;  // at a time
+// So that the bytes of a body that was refused cost no processor that others wait for.
+constexpr size_t kDiscardBytesPerSecond = 4 * 1024 * 1024;
+constexpr size_t kWriteBytes = 64 * 1024;  // at a time
 // Of each whole answer; for these there is always room.
 constexpr size_t kFreeAnswerBytes = 64 * 1024;
 
@@ -296,6 +299,8 @@ void Session::linger() {
   phase_ = Phase::kLinger;
   release_memory(received_);
   linger_bytes_left_ = kLingerBytes;
+  linger_end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                   std::chrono::duration<double>(kMostLingerSeconds));
   set_deadline(kLingerSeconds);
   if (stream_.is_tls()) {
     // Its close_notify tells the client that nothing was cut off; what the client says to it does not matter.
@@ -325,7 +330,15 @@ void Session::discard_more() {
 void Session::on_discarded(bool open, size_t n) {
   if (!open || n > linger_bytes_left_) return close();
   linger_bytes_left_ -= n;
-  discard_more();
+  if (n == 0) return discard_more();
+  if (!context_.draining) {
+    set_deadline(std::min(kLingerSeconds, std::chrono::duration<double>(linger_end_ - Clock::now()).count()));
+  }
+  if (!discard_timer_) discard_timer_ = std::make_unique<asio::steady_timer>(stream_.get_executor());
+  discard_timer_->expires_after(std::chrono::microseconds(n * 1'000'000 / kDiscardBytesPerSecond));
+  discard_timer_->async_wait([self = shared_from_this()](error_code) {
+    if (self->phase_ != Phase::kClosed) self->discard_more();
+  });
 }
 
 void Session::hang_up() {
