@@ -37,11 +37,11 @@ std::string located(const std::string& name, const toml::node* node) {
   return fmt::format("{}:{}", name, node->source().begin.line);
 }
 
-[[noreturn]] void wrong_type(const std::string& name, const toml::node& node, const std::string& path,
-                             const char* wanted) {
+[[noreturn]] void wrong_type(const std::string& area, const std::string& name, const toml::node& node,
+                             const std::string& path, const char* wanted) {
   std::ostringstream type;
   type << node.type();
-  throw_error(ErrorCode::kBadInput, "[recipe] {}: {}: expected {}, found {}", located(name, &node), path,
+  throw_error(ErrorCode::kBadInput, "[{}] {}: {}: expected {}, found {}", area, located(name, &node), path,
               wanted, type.str());
 }
 
@@ -66,19 +66,23 @@ std::string nearest_name(std::string_view word, std::span<const std::string> can
 
 struct TomlTable::Document {
   std::string name;
+  std::string area;
   toml::table root;
   std::set<std::string> known;  // paths that a reader asked for
 };
 
-TomlTable TomlTable::load(const std::string& path) { return parse(read_file(path), path); }
+TomlTable TomlTable::load(const std::string& path, const std::string& area) {
+  return parse(read_file(path), path, area);
+}
 
-TomlTable TomlTable::parse(std::string_view text, const std::string& name) {
+TomlTable TomlTable::parse(std::string_view text, const std::string& name, const std::string& area) {
   auto document = std::make_shared<Document>();
   document->name = name;
+  document->area = area;
   try {
     document->root = toml::parse(text, name);
   } catch (const toml::parse_error& e) {
-    throw_error(ErrorCode::kBadInput, "[recipe] {}:{}: {}", name, e.source().begin.line, e.description());
+    throw_error(ErrorCode::kBadInput, "[{}] {}:{}: {}", area, name, e.source().begin.line, e.description());
   }
   const void* root = &document->root;
   return TomlTable(std::move(document), "", root);
@@ -87,7 +91,8 @@ TomlTable TomlTable::parse(std::string_view text, const std::string& name) {
 void TomlTable::apply_override(const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw_error(ErrorCode::kBadInput, "[recipe] override \"{}\": write section.key=value", assignment);
+    throw_error(ErrorCode::kBadInput, "[{}] override \"{}\": write section.key=value", document_->area,
+                assignment);
   std::string key = assignment.substr(0, equals);
   const std::string value = assignment.substr(equals + 1);
   toml::table parsed;
@@ -97,7 +102,7 @@ void TomlTable::apply_override(const std::string& assignment) {
     parsed.insert_or_assign("value", value);
   }
   if (parsed.size() != 1)
-    throw_error(ErrorCode::kBadInput, "[recipe] override \"{}\": one value only", assignment);
+    throw_error(ErrorCode::kBadInput, "[{}] override \"{}\": one value only", document_->area, assignment);
   toml::table* table = &document_->root;
   for (size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.')) {
     const std::string section = key.substr(0, dot);
@@ -105,9 +110,11 @@ void TomlTable::apply_override(const std::string& assignment) {
     if (!table->contains(section)) table->insert(section, toml::table{});
     table = table->get(section)->as_table();
     if (table == nullptr)
-      throw_error(ErrorCode::kBadInput, "[recipe] override \"{}\": {} is not a section", assignment, section);
+      throw_error(ErrorCode::kBadInput, "[{}] override \"{}\": {} is not a section", document_->area,
+                  assignment, section);
   }
-  if (key.empty()) throw_error(ErrorCode::kBadInput, "[recipe] override \"{}\": empty key", assignment);
+  if (key.empty())
+    throw_error(ErrorCode::kBadInput, "[{}] override \"{}\": empty key", document_->area, assignment);
   parsed.get("value")->visit([&](auto&& node) { table->insert_or_assign(key, node); });
 }
 
@@ -119,7 +126,8 @@ bool TomlTable::has(const std::string& key) const {
 int64_t TomlTable::get_int(const std::string& key, int64_t fallback) const {
   if (!has(key)) return fallback;
   const toml::node* node = find(table_, key);
-  if (!node->is_integer()) wrong_type(document_->name, *node, join_path(path_, key), "an integer");
+  if (!node->is_integer())
+    wrong_type(document_->area, document_->name, *node, join_path(path_, key), "an integer");
   return **node->as_integer();
 }
 
@@ -127,21 +135,24 @@ double TomlTable::get_double(const std::string& key, double fallback) const {
   if (!has(key)) return fallback;
   const toml::node* node = find(table_, key);
   if (node->is_integer()) return static_cast<double>(**node->as_integer());
-  if (!node->is_floating_point()) wrong_type(document_->name, *node, join_path(path_, key), "a number");
+  if (!node->is_floating_point())
+    wrong_type(document_->area, document_->name, *node, join_path(path_, key), "a number");
   return **node->as_floating_point();
 }
 
 std::string TomlTable::get_string(const std::string& key, const std::string& fallback) const {
   if (!has(key)) return fallback;
   const toml::node* node = find(table_, key);
-  if (!node->is_string()) wrong_type(document_->name, *node, join_path(path_, key), "a string");
+  if (!node->is_string())
+    wrong_type(document_->area, document_->name, *node, join_path(path_, key), "a string");
   return **node->as_string();
 }
 
 bool TomlTable::get_bool(const std::string& key, bool fallback) const {
   if (!has(key)) return fallback;
   const toml::node* node = find(table_, key);
-  if (!node->is_boolean()) wrong_type(document_->name, *node, join_path(path_, key), "true or false");
+  if (!node->is_boolean())
+    wrong_type(document_->area, document_->name, *node, join_path(path_, key), "true or false");
   return **node->as_boolean();
 }
 
@@ -149,10 +160,12 @@ std::vector<std::string> TomlTable::get_strings(const std::string& key,
                                                 std::vector<std::string> fallback) const {
   if (!has(key)) return fallback;
   const toml::node* node = find(table_, key);
-  if (!node->is_array()) wrong_type(document_->name, *node, join_path(path_, key), "an array of strings");
+  if (!node->is_array())
+    wrong_type(document_->area, document_->name, *node, join_path(path_, key), "an array of strings");
   std::vector<std::string> out;
   for (const toml::node& element : *node->as_array()) {
-    if (!element.is_string()) wrong_type(document_->name, element, join_path(path_, key), "a string");
+    if (!element.is_string())
+      wrong_type(document_->area, document_->name, element, join_path(path_, key), "a string");
     out.push_back(**element.as_string());
   }
   return out;
@@ -172,7 +185,7 @@ TomlTable TomlTable::section(const std::string& name) const {
   const std::string path = join_path(path_, name);
   if (!has(name)) return TomlTable(document_, path, nullptr);
   const toml::node* node = find(table_, name);
-  if (!node->is_table()) wrong_type(document_->name, *node, path, "a table");
+  if (!node->is_table()) wrong_type(document_->area, document_->name, *node, path, "a table");
   return TomlTable(document_, path, node->as_table());
 }
 
@@ -181,9 +194,9 @@ std::vector<TomlTable> TomlTable::tables(const std::string& name) const {
   std::vector<TomlTable> out;
   if (!has(name)) return out;
   const toml::node* node = find(table_, name);
-  if (!node->is_array()) wrong_type(document_->name, *node, path, "an array of tables");
+  if (!node->is_array()) wrong_type(document_->area, document_->name, *node, path, "an array of tables");
   for (const toml::node& element : *node->as_array()) {
-    if (!element.is_table()) wrong_type(document_->name, element, path, "a table");
+    if (!element.is_table()) wrong_type(document_->area, document_->name, element, path, "a table");
     out.push_back(TomlTable(document_, path, element.as_table()));
   }
   return out;
@@ -202,8 +215,9 @@ void TomlTable::reject_unknown() const {
         if (!last.empty() && last.find('.') == std::string::npos) siblings.push_back(std::move(last));
       }
       const std::string nearest = nearest_name(key.str(), siblings);
-      throw_error(ErrorCode::kBadInput, "[recipe] {}: unknown key {}{}", located(document_->name, &node),
-                  path, nearest.empty() ? "" : "; did you mean " + prefix + nearest + "?");
+      throw_error(ErrorCode::kBadInput, "[{}] {}: unknown key {}{}", document_->area,
+                  located(document_->name, &node), path,
+                  nearest.empty() ? "" : "; did you mean " + prefix + nearest + "?");
     }
     if (node.is_table()) TomlTable(document_, path, node.as_table()).reject_unknown();
     if (const toml::array* array = node.as_array()) {
@@ -216,7 +230,7 @@ void TomlTable::reject_unknown() const {
 void TomlTable::fail(const std::string& key, const std::string& reason) const {
   const toml::node* node = find(table_, key);
   if (node == nullptr) node = static_cast<const toml::table*>(table_);
-  throw_error(ErrorCode::kBadInput, "[recipe] {}: {} {}", located(document_->name, node),
+  throw_error(ErrorCode::kBadInput, "[{}] {}: {} {}", document_->area, located(document_->name, node),
               join_path(path_, key), reason);
 }
 

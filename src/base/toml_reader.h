@@ -18,11 +18,11 @@ namespace hadal::base {
 std::string nearest_name(std::string_view word, std::span<const std::string> candidates);
 
 // One table of a TOML document. Copies share the document, and the memory of which keys were asked for.
-// Every get_* marks its key as known. All errors are Error{kBadInput} "[recipe] file:line: key: reason".
+// Every get_* marks its key as known. All errors are Error{kBadInput} "[area] file:line: key: reason".
 class TomlTable {
  public:
-  static TomlTable load(const std::string& path);
-  static TomlTable parse(std::string_view text, const std::string& name);
+  static TomlTable load(const std::string& path, const std::string& area = "recipe");
+  static TomlTable parse(std::string_view text, const std::string& name, const std::string& area = "recipe");
 
   // Sets "section.key=value" (value as TOML; what does not parse as a TOML value is taken as a string). An
   // unknown key is reported by reject_unknown() like one in the file.
@@ -46,7 +46,7 @@ class TomlTable {
   // for.
   void reject_unknown() const;
 
-  // Throws Error{kBadInput} about a value of this table: "[recipe] file:line: key: reason".
+  // Throws Error{kBadInput} about a value of this table: "[area] file:line: key: reason".
   [[noreturn]] void fail(const std::string& key, const std::string& reason) const;
 
   // This table as canonical TOML text (keys sorted), overrides included: for records and for hashing.

@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -76,6 +77,7 @@ struct Journal::Header {
 struct Journal::Free {
   std::mutex mutex;
   std::vector<uint32_t> slots;
+  std::unordered_map<std::string, std::string> keys;  // of open requests, by request id
 };
 
 static_assert(std::atomic<uint32_t>::is_always_lock_free && std::atomic<int64_t>::is_always_lock_free);
@@ -255,6 +257,8 @@ std::optional<size_t> Journal::begin(const OpenRequest& request) {
   slot.marks[0] = slot.marks[1] = {};
   slot.state = 0;
   slot.open.store(1, std::memory_order_release);
+  const std::lock_guard lock(free_->mutex);
+  free_->keys[request.request_id] = request.key_id;
   return index;
 }
 
@@ -290,14 +294,23 @@ Tokens Journal::sent_so_far(size_t index) const {
 }
 
 void Journal::end(size_t index) {
-  slot_at<Slot>(memory_, index)->open.store(0, std::memory_order_release);
+  Slot& slot = *slot_at<Slot>(memory_, index);
+  const std::string request_id = get(slot.facts.request_id);
+  slot.open.store(0, std::memory_order_release);
   const std::lock_guard lock(free_->mutex);
+  free_->keys.erase(request_id);
   free_->slots.push_back(static_cast<uint32_t>(index));
 }
 
 size_t Journal::open_count() const {
   const std::lock_guard lock(free_->mutex);
   return kSlots - 1 - free_->slots.size();
+}
+
+bool Journal::has(const std::string& request_id, const std::string& key_id) const {
+  const std::lock_guard lock(free_->mutex);
+  const auto found = free_->keys.find(request_id);
+  return found != free_->keys.end() && found->second == key_id;
 }
 
 void Journal::sync() { ::msync(memory_, kFileBytes, MS_SYNC); }

@@ -69,6 +69,7 @@ class Journal {
   void end(size_t slot);                  // it is settled
 
   size_t open_count() const;
+  bool has(const std::string& request_id, const std::string& key_id) const;  // open, and that key's
   void sync();  // to the disk: what a power cut leaves
   int descriptor() const { return file_; }
   const std::string& path() const { return path_; }

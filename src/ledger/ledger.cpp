@@ -444,6 +444,10 @@ void Ledger::finish_jobs() {
   done.get_future().wait();
 }
 
+bool Ledger::is_unsettled(const std::string& request_id, const std::string& key_id) const {
+  return impl_->journal->has(request_id, key_id);
+}
+
 void Ledger::refresh(Store&) { impl_->load_keys(); }
 
 Ledger::State Ledger::state() const {

@@ -90,6 +90,9 @@ class Ledger {
   // From a job: keys as the store has them now are in force when it returns.
   void refresh(Store& store);
 
+  // Whether that key made this request and the store does not have its record yet.
+  bool is_unsettled(const std::string& request_id, const std::string& key_id) const;
+
   struct State {
     std::string backend;
     bool available = true;  // the last word with the database went well

@@ -14,6 +14,7 @@ namespace {
 
 __extension__ typedef __int128 Wide;  // prices times tokens do not fit 64 bits
 
+constexpr const char* kArea = "prices";
 constexpr std::array<const char*, 7> kWeekdays = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 constexpr int kMinutesPerDay = 24 * 60;
 constexpr int kEpochWeekday = 3;  // 1 January 1970 was a Thursday
@@ -109,10 +110,10 @@ Nanos cost_of(const Price& price, const Tokens& tokens) {
   return static_cast<Nanos>(std::min<Wide>((exact + kMillion / 2) / kMillion, kMostMoney));
 }
 
-PriceTable PriceTable::load(const std::string& path) { return read_table(TomlTable::load(path)); }
+PriceTable PriceTable::load(const std::string& path) { return read_table(TomlTable::load(path, kArea)); }
 
 PriceTable PriceTable::parse(std::string_view text, const std::string& name) {
-  return read_table(TomlTable::parse(text, name));
+  return read_table(TomlTable::parse(text, name, kArea));
 }
 
 const ModelPrice* PriceTable::find(std::string_view asked, std::string_view served) const {

@@ -100,6 +100,16 @@ struct Feedback {
   std::string conversation;  // JSON text, perhaps empty
 };
 
+inline constexpr int64_t kMostFeedbackEntries = 10'000;  // of a key
+inline constexpr int64_t kMostFeedbackBytes = int64_t{64} << 20;
+
+enum class FeedbackFate { kStored, kNoConsent, kFull };
+
+struct FeedbackTotal {  // of a key
+  int64_t entries = 0;
+  int64_t bytes = 0;  // of comments and conversations
+};
+
 inline constexpr int64_t kHourMs = 3'600'000;
 inline constexpr int64_t kDayMs = 24 * kHourMs;
 

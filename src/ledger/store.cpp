@@ -1,7 +1,6 @@
 #include "ledger/store.h"
 
 #include "base/error.h"
-#include "ledger/secrets.h"
 
 namespace hadal::ledger {
 
@@ -37,6 +36,13 @@ constexpr const char* kTables[] = {
     " key_id TEXT NOT NULL REFERENCES api_keys(id), request_id TEXT NOT NULL, rating TEXT NOT NULL,"
     " comment TEXT NOT NULL, conversation TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS feedback_by_time ON feedback (at)",
+    "CREATE INDEX IF NOT EXISTS feedback_by_request ON feedback (key_id, request_id)",
+    // How much of it a key has. Once from what an older Hadal has stored.
+    "CREATE TABLE IF NOT EXISTS feedback_totals (key_id TEXT PRIMARY KEY REFERENCES api_keys(id),"
+    " entries BIGINT NOT NULL, bytes BIGINT NOT NULL)",
+    "INSERT INTO feedback_totals SELECT key_id, CAST(COUNT(*) AS BIGINT),"
+    " CAST(SUM(LENGTH(comment) + LENGTH(conversation)) AS BIGINT) FROM feedback"
+    " WHERE NOT EXISTS (SELECT 1 FROM feedback_totals) GROUP BY key_id",
     "INSERT INTO meta VALUES ('schema_version', '1') ON CONFLICT (name) DO NOTHING",
     "INSERT INTO meta VALUES ('generation', '1') ON CONFLICT (name) DO NOTHING",
 };
@@ -97,29 +103,6 @@ int64_t Store::generation() {
 
 void Store::next_generation() {
   database_->run("UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'generation'");
-}
-
-void Store::add_feedback(const Feedback& feedback) {
-  database_->run("INSERT INTO feedback VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                 {make_key_id() + make_key_id(), feedback.at, feedback.key_id, feedback.request_id,
-                  feedback.rating, feedback.comment, feedback.conversation});
-}
-
-std::vector<Feedback> Store::feedback(int64_t limit) {
-  const Result result = database_->run(
-      "SELECT at, key_id, request_id, rating, comment, conversation FROM feedback"
-      " ORDER BY at DESC, id LIMIT $1",
-      {limit});
-  std::vector<Feedback> all;
-  for (const Row& row : result.rows) {
-    all.push_back({number_at(row, 0), text_at(row, 1), text_at(row, 2), text_at(row, 3), text_at(row, 4),
-                   text_at(row, 5)});
-  }
-  return all;
-}
-
-int64_t Store::feedback_count() {
-  return number_at(database_->run("SELECT COUNT(*) FROM feedback").rows.at(0), 0);
 }
 
 }  // namespace hadal::ledger

@@ -57,9 +57,16 @@ class Store {
   // Keys whose balance is not what credits and records say: none, ever.
   std::vector<std::string> disagreements();
 
-  // ---- Feedback
+  // ---- Feedback (store_feedback.cpp)
 
-  void add_feedback(const Feedback& feedback);
+  // Whether the key made that request, and it ended at `since` or later.
+  bool has_request(const std::string& key_id, const std::string& request_id, int64_t since);
+  // Takes the place of what the key has said of that request. Nothing is stored without its owner's consent,
+  // as the database has it at this moment, or past kMostFeedback...
+  FeedbackFate add_feedback(const Feedback& feedback);
+  FeedbackTotal feedback_total(const std::string& key_id);
+  // Its owner's word; with `delete_stored` what was stored goes. How many entries went; none: no such key.
+  std::optional<int64_t> set_consent(const std::string& key_id, bool consent, bool delete_stored);
   std::vector<Feedback> feedback(int64_t limit);  // newest first
   int64_t feedback_count();
 

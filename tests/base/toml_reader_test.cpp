@@ -100,5 +100,20 @@ TEST(TomlReader, NearestName) {
   EXPECT_EQ(nearest_name("temperature", names), "");
 }
 
+TEST(TomlReader, ErrorsCarryTheCallersArea) {
+  EXPECT_TRUE(
+      error_of([] { TomlTable::parse("a = = 1\n", "p.toml", "prices"); }).starts_with("[prices] p.toml:1"));
+  TomlTable root = TomlTable::parse("n = 3\nt = [1]\n", "p.toml", "prices");
+  for (const auto& error :
+       {error_of([&] { root.get_string("n", ""); }), error_of([&] { root.get_strings("t"); }),
+        error_of([&] { root.tables("n"); }), error_of([&] { root.section("n"); }),
+        error_of([&] { root.fail("n", "is odd"); }), error_of([&] { root.reject_unknown(); }),
+        error_of([&] { root.apply_override("nothing"); })}) {
+    EXPECT_TRUE(error.empty() || error.starts_with("[prices] ")) << error;
+  }
+  EXPECT_EQ(error_of([&] { root.get_string("n", ""); }),
+            "[prices] p.toml:1: n: expected a string, found integer");
+}
+
 }  // namespace
 }  // namespace hadal::base

@@ -373,16 +373,18 @@ test('what operators see: keys made, changed, credited, revoked; usage; errors; 
 });
 
 test('feedback is stored only where the key’s owner has consented', async () => {
-  const { key, secret } = await newKey('talker');
+  const { key, secret } = await newKey('talker', '--credit', '1');
+  const { headers } = await call('/v1/chat/completions', secret, chat());
+  const request_id = headers.get('x-request-id');
   const say = (extra) =>
-    call('/feedback', secret, { request_id: 'r-1', rating: 'up', comment: 'good', conversation: [{ role: 'user', content: 'hi' }], ...extra });
+    call('/feedback', secret, { request_id, rating: 'up', comment: 'good', conversation: [{ role: 'user', content: 'hi' }], ...extra });
   assert.equal((await call('/user/consent', secret)).body.consent, false);
   const refused = await say();
   assert.equal(refused.status, 200);
   assert.equal(refused.body.stored, false);
   assert.match(refused.body.reason, /consent/);
   await ledger.hadal('keys', 'set', key.id, '--consent', 'on');
-  await until(async () => (await call('/user/consent', secret)).body.consent, 3);
+  await until(async () => (await call('/user/consent', secret)).body.consent, 30);
   assert.deepEqual((await say()).body, { stored: true });
   const { feedback } = (await call('/admin/feedback', admin)).body;
   assert.equal(feedback.length, 1);
@@ -390,6 +392,58 @@ test('feedback is stored only where the key’s owner has consented', async () =
   assert.deepEqual(feedback[0].conversation, [{ role: 'user', content: 'hi' }]);
   assert.equal((await say({ rating: 'great' })).status, 400);
   assert.equal((await say({ comment: 'x'.repeat(300_000) })).status, 413);
+});
+
+test('feedback is about a request that the key made: known at once, kept through a restart', async () => {
+  const mine = await newKey('asker', '--credit', '1', '--consent', 'on');
+  const other = await newKey('neighbour', '--credit', '1', '--consent', 'on');
+  const say = (key, request_id, extra) => call('/feedback', key.secret, { request_id, rating: 'up', ...extra });
+  const ids = [];
+  for (let i = 0; i < 5; ++i) { // at once: its record may not be in the database yet
+    const answer = await call('/v1/chat/completions', mine.secret, chat({ max_tokens: 1 }));
+    ids.push(answer.headers.get('x-request-id'));
+    assert.deepEqual((await say(mine, ids[i])).body, { stored: true });
+  }
+  for (const [key, id] of [[other, ids[0]], [mine, 'r-1'], [mine, '0'.repeat(36)]]) {
+    const refused = await say(key, id);
+    assert.equal(refused.status, 404);
+    assert.equal(refused.body.error.code, 'request_not_found');
+    assert.equal(refused.body.error.param, 'request_id');
+  }
+  // A stream that is under way can be spoken of.
+  const stop = new AbortController();
+  const stream = await fetch(`${server.url}/v1/chat/completions`, {
+    method: 'POST', headers: { authorization: `Bearer ${mine.secret}` }, signal: stop.signal, body: JSON.stringify(chat({ stream: true, max_tokens: 3000 })),
+  });
+  assert.deepEqual((await say(mine, stream.headers.get('x-request-id'))).body, { stored: true });
+  stop.abort();
+  await server.stop();
+  server = await ledger.serve();
+  assert.deepEqual((await say(mine, ids[0], { rating: 'down' })).body, { stored: true });
+  const { feedback } = (await call('/user/consent', mine.secret)).body;
+  assert.equal(feedback.entries, 6, 'one word a request, the last one');
+});
+
+test('consent is its owner’s: given, withdrawn, and what was stored deleted', async () => {
+  const mine = await newKey('owner', '--credit', '1');
+  const consent = (body, method) => call('/user/consent', mine.secret, body, method);
+  const { headers } = await call('/v1/chat/completions', mine.secret, chat({ max_tokens: 1 }));
+  const say = () => call('/feedback', mine.secret, { request_id: headers.get('x-request-id'), rating: 'up', comment: 'x'.repeat(10) });
+  assert.equal((await say()).body.stored, false);
+  assert.deepEqual((await consent({ consent: true }, 'PUT')).body, { consent: true, deleted: 0, feedback: { entries: 0, bytes: 0 } });
+  assert.equal((await say()).body.stored, true, 'in force with the answer');
+  const key = (await call(`/admin/keys/${mine.key.id}`, admin)).body.key;
+  assert.equal(key.consent, true, 'operators see it');
+  assert.deepEqual((await consent({ consent: false }, 'PUT')).body, { consent: false, deleted: 0, feedback: { entries: 1, bytes: 10 } });
+  assert.equal((await say()).body.stored, false);
+  assert.deepEqual((await consent()).body, { consent: false, feedback: { entries: 1, bytes: 10 } });
+  assert.deepEqual((await consent({ consent: false, delete_stored: true }, 'PUT')).body, { consent: false, deleted: 1, feedback: { entries: 0, bytes: 0 } });
+  const { feedback } = (await call('/admin/feedback?limit=500', admin)).body;
+  assert.ok(feedback.every((one) => one.key !== mine.key.id));
+  assert.equal((await consent({ consent: 'no' }, 'PUT')).status, 422);
+  assert.equal((await consent({}, 'PUT')).status, 400);
+  assert.equal((await call('/user/consent', 'sk-wrong', { consent: true }, 'PUT')).status, 401);
+  assert.equal((await call('/user/consent', undefined, { consent: true }, 'PUT')).status, 401);
 });
 
 test('the commands: usage by key and as CSV, and bad input in one line', async () => {

@@ -104,7 +104,7 @@ TEST(Prices, RefusesWhatIsWrong) {
       PriceTable::parse(text, "prices.toml");
       ADD_FAILURE() << text;
     } catch (const Error& e) {
-      EXPECT_NE(std::string(e.what()).find("prices.toml"), std::string::npos) << e.what();
+      EXPECT_TRUE(std::string(e.what()).starts_with("[prices] prices.toml")) << e.what();
     }
   }
 }

@@ -187,16 +187,53 @@ void sums_usage(Store& store) {
 }
 
 void keeps_feedback(Store& store) {
-  const Key key = make_key("consenting");
+  Key key = make_key("consenting");
   store.add_key(key);
   const int64_t had = store.feedback_count();
-  store.add_feedback({5, key.id, "r", "up", "good \xE2\x9C\x93", "[{\"role\":\"user\"}]"});
-  store.add_feedback({6, key.id, "s", "down", "", ""});
+  const Feedback first{5, key.id, "r", "up", "good \xE2\x9C\x93", "[{\"role\":\"user\"}]"};
+  EXPECT_EQ(store.add_feedback(first), FeedbackFate::kNoConsent);
+  EXPECT_EQ(store.feedback_total(key.id).entries, 0);
+  const int64_t generation = store.generation();
+  EXPECT_EQ(store.set_consent(key.id, true, false), 0);
+  EXPECT_NE(store.generation(), generation);  // servers beside learn of it
+  EXPECT_TRUE(store.find_key(key.id)->settings.consent);
+  EXPECT_EQ(store.add_feedback(first), FeedbackFate::kStored);
+  EXPECT_EQ(store.add_feedback({6, key.id, "s", "down", "", ""}), FeedbackFate::kStored);
   EXPECT_EQ(store.feedback_count(), had + 2);
+  EXPECT_EQ(store.feedback_total(key.id).bytes, 8 + 17);
   const auto latest = store.feedback(1);
   ASSERT_EQ(latest.size(), 1u);
-  EXPECT_EQ(latest[0].rating, "down");
+  EXPECT_EQ(latest[0].request_id, "s");
   EXPECT_EQ(store.feedback(2)[1].comment, "good \xE2\x9C\x93");
+  // A second word on the same request takes the first one's place.
+  EXPECT_EQ(store.add_feedback({7, key.id, "r", "down", "bad", ""}), FeedbackFate::kStored);
+  EXPECT_EQ(store.feedback_count(), had + 2);
+  EXPECT_EQ(store.feedback_total(key.id).bytes, 3);
+  EXPECT_EQ(store.feedback(1)[0].rating, "down");
+
+  const std::string large(kMostFeedbackBytes - 3, 'x');
+  EXPECT_EQ(store.add_feedback({8, key.id, "t", "up", "", large}), FeedbackFate::kStored);
+  EXPECT_EQ(store.add_feedback({9, key.id, "u", "up", "x", ""}), FeedbackFate::kFull);
+  EXPECT_EQ(store.add_feedback({9, key.id, "t", "up", "x", ""}), FeedbackFate::kStored);
+  EXPECT_EQ(store.feedback_total(key.id).bytes, 4);
+
+  // Withdrawn: nothing more is stored; what was stored stays until it is asked to go, and nobody else's goes.
+  Key other = make_key("other");
+  other.settings.consent = true;
+  store.add_key(other);
+  EXPECT_EQ(store.add_feedback({10, other.id, "r", "up", "mine", ""}), FeedbackFate::kStored);
+  EXPECT_EQ(store.set_consent(key.id, false, false), 0);
+  EXPECT_EQ(store.add_feedback(first), FeedbackFate::kNoConsent);
+  EXPECT_EQ(store.feedback_total(key.id).entries, 3);
+  EXPECT_EQ(store.set_consent(key.id, false, true), 3);
+  EXPECT_EQ(store.feedback_total(key.id).entries, 0);
+  EXPECT_EQ(store.feedback_total(other.id).entries, 1);
+  EXPECT_FALSE(store.set_consent("key_none", true, false).has_value());
+
+  store.settle(std::vector{record("asked", key.id, 1000, 0)});
+  EXPECT_TRUE(store.has_request(key.id, "asked", 1000));
+  EXPECT_FALSE(store.has_request(key.id, "asked", 1001));
+  EXPECT_FALSE(store.has_request(other.id, "asked", 0));
 }
 
 void has_one_currency(Store& store) {

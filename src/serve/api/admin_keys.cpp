@@ -6,6 +6,7 @@
 #include "ledger/secrets.h"
 #include "serve/api/admin.h"
 #include "serve/api/fields.h"
+#include "serve/api/key_request.h"
 
 namespace hadal::serve::api {
 
@@ -15,65 +16,6 @@ using ledger::Ledger;
 using ledger::Store;
 
 namespace {
-
-constexpr int64_t kMostGraceSeconds = 366 * 24 * 3600;
-
-ledger::Nanos read_money(const Fields& fields, const char* name) {
-  fields.required(name);
-  try {
-    return ledger::parse_money(*fields.string(name), name);
-  } catch (const Error& e) {
-    throw ApiError(400, "invalid_request_error", without_area(e.what()), name);
-  }
-}
-
-// A member that is there takes the limit's place; null takes it away.
-void read_limit(const Json& limits, const char* name, std::optional<int64_t>& limit) {
-  const auto found = limits.find(name);
-  if (found == limits.end()) return;
-  limit = Fields(limits, "limits.").integer(name, 1);
-}
-
-void read_settings(const Json& body, ledger::KeySettings& settings) {
-  const Fields fields(body);
-  if (auto name = fields.string("name")) settings.name = std::move(*name);
-  if (const Json* limits = fields.find("limits")) {
-    const Fields inner(*limits, "limits.");  // throws unless it is an object
-    read_limit(*limits, "concurrency", settings.limits.concurrency);
-    read_limit(*limits, "tokens_per_minute", settings.limits.tokens_per_minute);
-    read_limit(*limits, "daily_tokens", settings.limits.daily_tokens);
-    if (limits->contains("monthly_spend")) {
-      settings.limits.monthly_spend.reset();
-      if (inner.find("monthly_spend") != nullptr)
-        settings.limits.monthly_spend = read_money(inner, "monthly_spend");
-    }
-  }
-  if (const auto priority = fields.integer("priority", -ledger::kMostPriority, ledger::kMostPriority)) {
-    settings.priority = static_cast<int>(*priority);
-  }
-  if (const Json* models = fields.find("models")) {
-    if (!models->is_array()) throw wrong_type("models", "array of names", *models);
-    settings.models.clear();
-    for (const Json& model : *models) {
-      if (!model.is_string()) throw wrong_type("models", "array of names", model);
-      settings.models.push_back(model.get<std::string>());
-    }
-  }
-  if (const auto consent = fields.boolean("consent")) settings.consent = *consent;
-  if (const auto postpaid = fields.boolean("postpaid")) settings.postpaid = *postpaid;
-}
-
-// What makes a credit that is asked for again the same one: the header Idempotency-Key, or a member.
-std::string read_once(const http::Request& request, const Fields& fields) {
-  const std::string* header = request.header("idempotency-key");
-  const std::string once =
-      header != nullptr ? *header : fields.string("idempotency_key").value_or(std::string());
-  const bool given = header != nullptr || fields.find("idempotency_key") != nullptr;
-  if (given && (once.empty() || once.size() > ledger::kMostOnceBytes)) {
-    throw bad_value("idempotency_key", fmt::format("1 to {} bytes are wanted", ledger::kMostOnceBytes));
-  }
-  return once;
-}
 
 Key existing(Store& store, const std::string& id) {
   if (auto key = store.find_key(id)) return *std::move(key);
@@ -90,11 +32,10 @@ void create(const Call& call, const Json& body) {
   Key key;
   key.id = ledger::make_key_id();
   key.created = ledger::unix_ms();
-  const Fields fields(body);
-  fields.required("name");
-  read_settings(body, key.settings);
-  key.admin = fields.boolean("admin").value_or(false);
-  const ledger::Nanos credit = fields.find("credit") != nullptr ? read_money(fields, "credit") : 0;
+  const NewKeyRequest asked = read_new_key(body);
+  key.settings = asked.settings;
+  key.admin = asked.admin;
+  const ledger::Nanos credit = asked.credit;
   answer_from_store(call, 201, [&ledger = *call.service.ledger, key, credit](Store& store) mutable {
     const std::string secret = ledger::renew_secret(key, 0);
     store.add_key(key, credit);
@@ -105,17 +46,17 @@ void create(const Call& call, const Json& body) {
 void update(const Call& call, const std::string& id, const Json& body) {
   ledger::KeySettings probe;  // what is wrong is said before the database is asked
   probe.name = "probe";
-  read_settings(body, probe);
+  read_key_settings(body, probe);
   answer_from_store(call, 200, [&ledger = *call.service.ledger, id, body](Store& store) {
     Key key = existing(store, id);
-    read_settings(body, key.settings);
+    read_key_settings(body, key.settings);
     store.update_key(key);
     return Json{{"key", updated(ledger, store, id)}};
   });
 }
 
 void rotate(const Call& call, const std::string& id, const Json& body) {
-  const int64_t grace = Fields(body).integer("grace_seconds", 0, kMostGraceSeconds).value_or(0);
+  const int64_t grace = read_grace_seconds(body);
   answer_from_store(call, 200, [&ledger = *call.service.ledger, id, grace](Store& store) {
     Key key = existing(store, id);
     if (key.revoked) throw ApiError(400, "invalid_request_error", "the key is revoked: make another");
@@ -135,13 +76,10 @@ void revoke(const Call& call, const std::string& id) {
 }
 
 void credit(const Call& call, const std::string& id, const Json& body) {
-  const Fields fields(body);
-  const ledger::Nanos amount = read_money(fields, "amount");
-  const bool granted = fields.boolean("granted").value_or(false);
-  const std::string once = read_once(call.request, fields);
-  answer_from_store(call, 200, [&ledger = *call.service.ledger, id, amount, granted, once](Store& store) {
+  const CreditRequest asked = read_credit(body, call.request.header("idempotency-key"));
+  answer_from_store(call, 200, [&ledger = *call.service.ledger, id, asked](Store& store) {
     existing(store, id);
-    const bool known = store.credit(id, amount, granted, once) == Store::Credit::kKnown;
+    const bool known = store.credit(id, asked.amount, asked.granted, asked.once) == Store::Credit::kKnown;
     return Json{{"key", updated(ledger, store, id)}, {"repeated", known}};
   });
 }

@@ -54,7 +54,7 @@ http::Response preflight(const http::Request& request, const std::vector<std::st
   const std::string* origin = request.header("Origin");
   if (origin == nullptr || !allows(allowed, *origin)) return response;
   const std::string* asked = request.header("Access-Control-Request-Headers");
-  response.headers.push_back({"Access-Control-Allow-Methods", "GET, POST, DELETE, OPTIONS"});
+  response.headers.push_back({"Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS"});
   response.headers.push_back(
       {"Access-Control-Allow-Headers", asked != nullptr ? *asked : "Authorization, Content-Type"});
   response.headers.push_back({"Access-Control-Max-Age", "600"});

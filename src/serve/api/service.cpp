@@ -51,6 +51,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/models/", show_model},
     {"GET", "/user/balance", user_balance, Dialect::kOpenAi, Access::kOwner},
     {"GET", "/user/consent", user_consent},
+    {"PUT", "/user/consent", set_user_consent, Dialect::kOpenAi, Access::kOwner},
     {"POST", "/feedback", post_feedback},
     {"GET", "/admin/", admin_get, Dialect::kOpenAi, Access::kAdmin},
     {"POST", "/admin/", admin_post, Dialect::kOpenAi, Access::kAdmin},

@@ -93,6 +93,7 @@ void show_metrics(const Call& call);  // metrics.cpp
 void page(const Call& call);          // page.cpp
 void user_balance(const Call& call);  // user.cpp
 void user_consent(const Call& call);
+void set_user_consent(const Call& call);
 void post_feedback(const Call& call);
 void admin_get(const Call& call);  // admin.cpp
 void admin_post(const Call& call);

@@ -1,10 +1,13 @@
-// What a key's owner asks about themselves: GET /user/balance and /user/consent, POST /feedback.
+// What a key's owner asks and says about themselves: GET /user/balance, GET and PUT /user/consent, POST
+// /feedback.
 #include <fmt/format.h>
 
 #include <array>
 
+#include "base/error.h"
 #include "ledger/ledger.h"
 #include "serve/api/admin.h"
+#include "serve/api/feedback_request.h"
 #include "serve/api/fields.h"
 
 namespace hadal::serve::api {
@@ -13,15 +16,22 @@ using base::Json;
 
 namespace {
 
-constexpr size_t kMaxFeedbackBytes = 256 * 1024;
-constexpr size_t kMaxIdBytes = 100;
-constexpr size_t kMaxCommentBytes = 10'000;
+constexpr int64_t kRecentDays = 30;  // of requests that feedback may be about
+
+constexpr const char* kNoConsent = "the owner of this API key has not consented to it";
 
 void answer(const Call& call, const Json& json) {
   http::Response response;
   response.headers.push_back({"Cache-Control", "no-store"});
   response.body = base::dump_json(json);
   call.exchange->respond(std::move(response));
+}
+
+Json not_stored(const char* reason) { return {{"stored", false}, {"reason", reason}}; }
+
+Json stored_json(ledger::Store& store, const std::string& key_id) {
+  const ledger::FeedbackTotal total = store.feedback_total(key_id);
+  return {{"entries", total.entries}, {"bytes", total.bytes}};
 }
 
 }  // namespace
@@ -39,45 +49,60 @@ void user_balance(const Call& call) {
                                {"topped_up_balance", ledger::money_text(standing->topped_up)}}})}});
 }
 
-void user_consent(const Call& call) { answer(call, {{"consent", call.caller && call.caller->consent}}); }
+// {"consent": bool, "feedback": {"entries", "bytes"}}: whether feedback is stored, and how much was. The
+// second is null where there is no database, or it does not answer.
+void user_consent(const Call& call) {
+  if (!call.caller) return answer(call, {{"consent", false}, {"feedback", nullptr}});
+  answer_from_store(call, 200,
+                    [id = call.caller->key_id, consent = call.caller->consent](ledger::Store& store) {
+                      Json stored = nullptr;
+                      try {
+                        stored = stored_json(store, id);
+                      } catch (const Error&) {
+                      }
+                      return Json{{"consent", consent}, {"feedback", std::move(stored)}};
+                    });
+}
+
+// {"consent": bool, "delete_stored": bool}: the owner's own word, as binding as an operator's. Without
+// consent nothing more is stored; what was stays, unless it is to be deleted.
+void set_user_consent(const Call& call) {
+  const ConsentRequest asked = read_consent(call.request.body);
+  answer_from_store(
+      call, 200, [&ledger = *call.service.ledger, id = call.caller->key_id, asked](ledger::Store& store) {
+        const auto deleted = store.set_consent(id, asked.consent, asked.delete_stored);
+        if (!deleted) throw ApiError(404, "key_not_found", "the key has gone");
+        ledger.refresh(store);
+        return Json{{"consent", asked.consent}, {"deleted", *deleted}, {"feedback", stored_json(store, id)}};
+      });
+}
 
 void post_feedback(const Call& call) {
-  if (call.request.body.size() > kMaxFeedbackBytes) {
-    throw ApiError(413, "request_too_large", fmt::format("feedback has at most {} bytes", kMaxFeedbackBytes));
-  }
-  const Json body = parse_body(call.request.body);
-  const Fields fields(body);
-  ledger::Feedback feedback;
-  fields.required("request_id");
-  fields.required("rating");
-  feedback.request_id = *fields.string("request_id");
-  if (feedback.request_id.empty() || feedback.request_id.size() > kMaxIdBytes) {
-    throw bad_value("request_id", "the answer's x-request-id is wanted");
-  }
-  feedback.rating = *fields.string("rating");
-  if (feedback.rating != "up" && feedback.rating != "down")
-    throw bad_value("rating", "use \"up\" or \"down\"");
-  feedback.comment = fields.string("comment").value_or("");
-  if (feedback.comment.size() > kMaxCommentBytes) {
-    throw bad_value("comment", fmt::format("at most {} bytes are kept", kMaxCommentBytes));
-  }
-  if (const Json* conversation = fields.find("conversation")) {
-    if (!conversation->is_array()) throw wrong_type("conversation", "array of messages", *conversation);
-    feedback.conversation = base::dump_json(*conversation);
-  }
-  if (!call.caller) return answer(call, {{"stored", false}, {"reason", "this server keeps no records"}});
-  if (!call.caller->consent) {
-    return answer(call, {{"stored", false}, {"reason", "the owner of this API key has not consented to it"}});
-  }
+  ledger::Feedback feedback = read_feedback(call.request.body);
+  if (!call.caller) return answer(call, not_stored("this server keeps no records"));
+  if (!call.caller->consent) return answer(call, not_stored(kNoConsent));
   feedback.key_id = call.caller->key_id;
   feedback.at = ledger::unix_ms();
-  answer_from_store(call, 200, [feedback = std::move(feedback)](ledger::Store& store) {
-    // As the database has it now: consent may have been taken back a moment ago.
-    const auto key = store.find_key(feedback.key_id);
-    if (!key || !key->settings.consent) {
-      return Json{{"stored", false}, {"reason", "the owner of this API key has not consented to it"}};
+  // Before the database is asked: what is not known here any more is there then.
+  const bool fresh = call.service.ledger->is_unsettled(feedback.request_id, feedback.key_id);
+  answer_from_store(call, 200, [feedback = std::move(feedback), fresh](ledger::Store& store) {
+    const int64_t since = feedback.at - kRecentDays * ledger::kDayMs;
+    if (!fresh && !store.has_request(feedback.key_id, feedback.request_id, since)) {
+      throw ApiError(
+          404, "request_not_found",
+          fmt::format("request_id: this API key made no such request in the last {} days; send the "
+                      "answer's x-request-id",
+                      kRecentDays),
+          "request_id");
     }
-    store.add_feedback(feedback);
+    switch (store.add_feedback(feedback)) {
+      case ledger::FeedbackFate::kNoConsent:
+        return not_stored(kNoConsent);
+      case ledger::FeedbackFate::kFull:
+        return not_stored("this API key has stored as much feedback as it may; its owner can delete it");
+      case ledger::FeedbackFate::kStored:
+        break;
+    }
     return Json{{"stored", true}};
   });
 }
