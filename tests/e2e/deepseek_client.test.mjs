@@ -311,6 +311,12 @@ test('the responses API, whole and streamed', async () => {
     input: [...asked, ...called.output, { type: 'function_call_output', call_id: call.call_id, output: 'rain' }],
   });
   assert.equal(answered.output_text, 'It rains there');
+  const spaced = [{ type: 'namespace', name: 'sky', tools }, { type: 'web_search' }];
+  const streamed = await openai.responses.stream({ model: 'deepseek-chat', input: asked, tools: spaced }).finalResponse();
+  for (const [inSpace] of [streamed.output, (await openai.responses.create({ model: 'deepseek-chat', input: asked, tools: spaced })).output]) {
+    assert.equal(inSpace.name, call.name);
+    assert.equal(inSpace.namespace, 'sky');
+  }
   assert.equal((await openai.responses.create({ ...request, max_output_tokens: 2 })).incomplete_details.reason, 'max_output_tokens');
   await assert.rejects(openai.responses.create({ ...request, previous_response_id: 'resp_1' }), { param: 'previous_response_id' });
 });

@@ -224,6 +224,45 @@ TEST(ResponsesRequest, GathersTheItemsOfAnAnswer) {
   EXPECT_EQ(messages[6].reasoning_content, "");
 }
 
+TEST(ResponsesRequest, OffersTheFunctionsOfANamespace) {
+  const std::string body = R"({"input": "x", "tools": [
+    {"type": "function", "name": "now", "parameters": {"type": "object"}},
+    {"type": "namespace", "name": "agents", "description": "d", "tools": [
+      {"type": "function", "name": "spawn", "parameters": {"b": 1, "a": 2}}, {"name": "stop"}]}]})";
+  const ResponsesRequest request = read_responses_request(Json::parse(body), body);
+  ASSERT_EQ(request.chat.tools.size(), 3u);
+  EXPECT_EQ(request.chat.tools[1].definition.name, "spawn");
+  EXPECT_EQ(request.chat.tools[1].definition.parameters, R"({"b": 1, "a": 2})");
+  EXPECT_EQ(request.namespaces,
+            (std::map<std::string, std::string>{{"spawn", "agents"}, {"stop", "agents"}}));
+
+  const auto refusal = [](const std::string& tools) {
+    const std::string bad = R"({"input": "x", "tools": )" + tools + "}";
+    return std::string(error_of([&] { read_responses_request(Json::parse(bad), bad); }).what());
+  };
+  const std::string inner = R"({"type": "namespace", "name": "a", "tools": [{"name": "f"}]})";
+  EXPECT_NE(refusal("[" + inner + ", " + inner + "]").find("another namespace"), std::string::npos);
+  EXPECT_NE(refusal(R"([{"type": "namespace", "name": "a", "tools": [)" + inner + "]}]")
+                .find("tools[0].tools[0].type"),
+            std::string::npos);
+  std::string many;
+  for (int i = 0; i < 129; ++i) many += (i ? ", " : "") + (R"({"name": "f)" + std::to_string(i)) + "\"}";
+  EXPECT_NE(refusal(R"([{"type": "namespace", "name": "a", "tools": [)" + many + "]}]").find("at most 128"),
+            std::string::npos);
+}
+
+TEST(ResponsesRequest, LeavesOutWhatOpenAIsServersRun) {
+  const std::string body = R"({"input": "x", "tools": [{"type": "web_search", "external_web_access": false},
+    {"type": "web_search_preview_2025_03_11"}, {"type": "function", "name": "now"}]})";
+  const auto tools = read_responses_request(Json::parse(body), body).chat.tools;
+  ASSERT_EQ(tools.size(), 1u);
+  EXPECT_EQ(tools[0].definition.name, "now");
+  const std::string shell = R"({"input": "x", "tools": [{"type": "custom", "name": "patch"}]})";
+  EXPECT_NE(std::string(error_of([&] { read_responses_request(Json::parse(shell), shell); }).what())
+                .find("\"custom\" is not supported"),
+            std::string::npos);
+}
+
 TEST(ChatRequest, ReadsToolsCallsAndResults) {
   const ChatRequest request = read_chat_request(Json::parse(R"({
     "messages": [

@@ -125,9 +125,11 @@ ChatRequest read_anthropic_request(const Json& body, std::string_view raw, bool 
   for (size_t i = 0; i < messages.size(); ++i) {
     add_message(messages[i], i < raws.size() ? raws[i] : "", i, i + 1 == messages.size(), request.messages);
   }
-  request.tools = read_tool_list(fields, raw, "custom", [](const Fields& tool, std::string_view text) {
-    return read_function(tool, text, "input_schema");
-  });
+  request.tools =
+      read_tool_list(fields, raw, [](const Fields& tool, std::string_view text, std::vector<Tool>& tools) {
+        check_tool_type(tool, "custom");
+        tools.push_back(read_function(tool, text, "input_schema"));
+      });
   request.tool_choice = read_anthropic_choice(fields);
   if (const Json* config = fields.find("output_config")) {
     const Fields inner(*config, "output_config.");

@@ -1,5 +1,6 @@
 // POST /responses, as OpenAI's newer clients speak; nothing is kept between requests.
 #include <ctime>
+#include <map>
 
 #include "serve/api/auth.h"
 #include "serve/api/generation.h"
@@ -40,6 +41,7 @@ struct Item {
   std::string text;  // of a call: its arguments
   std::string call_id = {};
   std::string name = {};
+  std::string name_space = {};  // of the function, if any
   bool done = false;
 
   Json part() const {
@@ -51,8 +53,10 @@ struct Item {
   Json json() const {
     const char* status = done ? "completed" : "in_progress";
     if (kind == Kind::kCall) {
-      return {{"type", "function_call"}, {"id", id},        {"call_id", call_id}, {"name", name},
-              {"arguments", text},       {"status", status}};
+      Json json = {{"type", "function_call"}, {"id", id},        {"call_id", call_id}, {"name", name},
+                   {"arguments", text},       {"status", status}};
+      if (!name_space.empty()) json["namespace"] = name_space;
+      return json;
     }
     Json content = Json::array();
     if (done) content.push_back(part());
@@ -73,7 +77,8 @@ struct Item {
 
 class ResponseWriter final : public AnswerWriter {
  public:
-  ResponseWriter(std::string model, Json echo) : response_(std::move(echo)) {
+  ResponseWriter(std::string model, Json echo, std::map<std::string, std::string> namespaces)
+      : response_(std::move(echo)), namespaces_(std::move(namespaces)) {
     response_["id"] = make_id("resp_");
     response_["object"] = "response";
     response_["created_at"] = static_cast<int64_t>(std::time(nullptr));
@@ -96,7 +101,7 @@ class ResponseWriter final : public AnswerWriter {
       items_.push_back({Item::Kind::kMessage, make_id("msg_"), choice.text});
     }
     for (const text::ToolCall& call : choice.calls) {
-      items_.push_back({Item::Kind::kCall, make_id("fc_"), call.arguments, call.id, call.name});
+      items_.push_back(call_item(call, call.arguments));
     }
     for (Item& item : items_) item.done = true;
     return base::dump_json(complete(choice));
@@ -195,11 +200,17 @@ class ResponseWriter final : public AnswerWriter {
            event("response.output_item.done", {{"output_index", items_.size() - 1}, {"item", item.json()}});
   }
 
+  Item call_item(const text::ToolCall& call, std::string arguments) const {
+    const auto found = namespaces_.find(call.name);
+    return {Item::Kind::kCall, make_id("fc_"), std::move(arguments),
+            call.id,           call.name,      found == namespaces_.end() ? "" : found->second};
+  }
+
   std::string call_part(const Choice& choice, const text::OutputEvent& part) {
     using Kind = text::OutputEvent::Kind;
     if (part.kind == Kind::kCallBegin && calls_ < choice.calls.size()) {
       const text::ToolCall& call = choice.calls[calls_++];
-      return added({Item::Kind::kCall, make_id("fc_"), "", call.id, call.name});
+      return added(call_item(call, ""));
     }
     if (part.kind == Kind::kCallArguments && is_open() && items_.back().kind == Item::Kind::kCall) {
       return delta("response.function_call_arguments.delta", part.text);
@@ -217,6 +228,7 @@ class ResponseWriter final : public AnswerWriter {
   }
 
   Json response_;
+  std::map<std::string, std::string> namespaces_;  // ResponsesRequest's
   std::vector<Item> items_;
   int64_t sequence_ = 0;
   size_t calls_ = 0;  // begun
@@ -229,7 +241,8 @@ void responses(const Call& call) {
   const NamedModel model = find_model(call.service, request.chat.options.model);
   check_model(call, model);
   PreparedChat chat = prepare_chat(call, model, request.chat);
-  auto writer = std::make_unique<ResponseWriter>(model.id, std::move(request.echo));
+  auto writer =
+      std::make_unique<ResponseWriter>(model.id, std::move(request.echo), std::move(request.namespaces));
   generate(call, model, std::move(chat.request), 1, request.chat.options.stream, std::move(writer));
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "serve/api/raw_json.h"
@@ -98,6 +100,37 @@ ToolChoice read_flat_choice(const Fields& fields) {
   return {ToolChoice::Kind::kNamed, *inner.string("name")};
 }
 
+bool runs_at_openai(std::string_view type) {
+  constexpr std::array<std::string_view, 4> kHosted = {"web_search", "file_search", "code_interpreter",
+                                                       "image_generation"};
+  return std::ranges::any_of(kHosted, [&](std::string_view hosted) { return type.starts_with(hosted); });
+}
+
+// A function, a namespace of functions, or a tool that is not for us.
+void read_tool(const Fields& tool, std::string_view raw, std::map<std::string, std::string>& namespaces,
+               std::vector<Tool>& tools) {
+  const std::string type = tool.string("type").value_or("function");
+  if (runs_at_openai(type)) return;
+  if (type != "namespace") {
+    check_tool_type(tool, "function");
+    tools.push_back(read_function(tool, raw));
+    return;
+  }
+  tool.required("name");
+  const std::string name = *tool.string("name");
+  check_word(name, kMaxFunctionNameBytes, tool.path("name"));
+  for (Tool& inner :
+       read_tool_list(tool, raw, [](const Fields&f, std::string_view text, std::vector<Tool>&inside) {
+         check_tool_type(f, "function");
+         inside.push_back(read_function(f, text));
+       })) {
+    if (!namespaces.emplace(inner.definition.name, name).second)
+      throw bad_value(tool.path("tools"),
+                      fmt::format("\"{}\" is in another namespace, too", inner.definition.name));
+    tools.push_back(std::move(inner));
+  }
+}
+
 Json given(const Fields& fields, const char* name, Json otherwise) {
   const Json* value = fields.find(name);
   return value != nullptr ? *value : std::move(otherwise);
@@ -124,9 +157,10 @@ ResponsesRequest read_responses_request(const Json& body, std::string_view raw) 
     for (size_t i = 0; i < input.size(); ++i) reader.add(input[i], i);
   }
   if (chat.messages.empty()) throw bad_value("input", "at least one message is needed");
-  chat.tools = read_tool_list(fields, raw, "function", [](const Fields& tool, std::string_view text) {
-    return read_function(tool, text);
-  });
+  chat.tools =
+      read_tool_list(fields, raw, [&](const Fields& tool, std::string_view text, std::vector<Tool>& tools) {
+        read_tool(tool, text, request.namespaces, tools);
+      });
   chat.tool_choice = read_flat_choice(fields);
   if (const Json* reasoning = fields.find("reasoning")) {
     if (const auto effort = Fields(*reasoning, "reasoning.").string("effort")) {

@@ -45,24 +45,30 @@ Tool read_function(const Fields& function, std::string_view raw, const char* sch
   return tool;
 }
 
-std::vector<Tool> read_tool_list(const Fields& fields, std::string_view raw, std::string_view type,
-                                 const std::function<Tool(const Fields&, std::string_view)>& read_one) {
+void check_tool_type(const Fields& tool, std::string_view type) {
+  const auto asked = tool.string("type").value_or(std::string(type));
+  if (asked != type) {
+    throw bad_value(tool.path("type"), fmt::format("\"{}\" is not supported; only \"{}\" is", asked, type));
+  }
+}
+
+std::vector<Tool> read_tool_list(
+    const Fields& fields, std::string_view raw,
+    const std::function<void(const Fields&, std::string_view, std::vector<Tool>&)>& read_one) {
   const Json* list = fields.find("tools");
   if (list == nullptr) return {};
-  if (!list->is_array()) throw wrong_type("tools", "array", *list);
-  if (list->size() > kMaxTools) {
-    throw bad_value("tools", fmt::format("{} functions; at most {} are allowed", list->size(), kMaxTools));
-  }
+  const std::string path = fields.path("tools");
+  if (!list->is_array()) throw wrong_type(path, "array", *list);
+  const auto check_number = [&](size_t number) {
+    if (number <= kMaxTools) return;
+    throw bad_value(path, fmt::format("{} functions; at most {} are allowed", number, kMaxTools));
+  };
+  check_number(list->size());
   std::vector<Tool> tools;
   const auto raws = raw_elements(raw_member(raw, "tools"));
-  for (const Json& json : *list) {
-    const size_t i = tools.size();
-    const Fields tool(json, fmt::format("tools[{}].", i));
-    const auto asked = tool.string("type").value_or(std::string(type));
-    if (asked != type) {
-      throw bad_value(tool.path("type"), fmt::format("\"{}\" is not supported; only \"{}\" is", asked, type));
-    }
-    tools.push_back(read_one(tool, i < raws.size() ? raws[i] : ""));
+  for (size_t i = 0; i < list->size(); ++i) {
+    read_one(Fields((*list)[i], fmt::format("{}[{}].", path, i)), i < raws.size() ? raws[i] : "", tools);
+    check_number(tools.size());
   }
   return tools;
 }
@@ -71,9 +77,10 @@ std::vector<Tool> read_tools(const Fields& fields, std::string_view raw) {
   if (const Json* functions = fields.find("functions"); functions != nullptr && !functions->empty()) {
     throw ApiError(400, "invalid_request_error", "functions: use \"tools\" instead", "functions");
   }
-  return read_tool_list(fields, raw, "function", [](const Fields& tool, std::string_view text) {
-    return read_function(Fields(tool.required("function"), tool.path("function.")),
-                         raw_member(text, "function"));
+  return read_tool_list(fields, raw, [](const Fields& tool, std::string_view text, std::vector<Tool>& tools) {
+    check_tool_type(tool, "function");
+    tools.push_back(read_function(Fields(tool.required("function"), tool.path("function.")),
+                                  raw_member(text, "function")));
   });
 }
 

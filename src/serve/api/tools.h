@@ -30,11 +30,14 @@ struct ToolChoice {
 // that the request was parsed from. Throws ApiError.
 std::vector<Tool> read_tools(const Fields& fields, std::string_view raw);
 
-// The elements of "tools", at most kMaxTools, each of `type` (also when it names none); `read_one` gets an
-// element and the text that it was parsed from.
+// The elements of "tools", at most kMaxTools; `read_one` gets an element and the text that it was parsed
+// from, and adds what it offers.
 std::vector<Tool> read_tool_list(
-    const Fields& fields, std::string_view raw, std::string_view type,
-    const std::function<Tool(const Fields& tool, std::string_view raw)>& read_one);
+    const Fields& fields, std::string_view raw,
+    const std::function<void(const Fields& tool, std::string_view raw, std::vector<Tool>& tools)>& read_one);
+
+// Throws ApiError for an element of another type; one that names none is of `type`.
+void check_tool_type(const Fields& tool, std::string_view type);
 
 // One function: name, description, strict, and a JSON Schema as `schema`, which may be absent.
 Tool read_function(const Fields& function, std::string_view raw, const char* schema = "parameters");
