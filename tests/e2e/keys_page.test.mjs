@@ -163,9 +163,22 @@ test('the chat page asks for a key, and feedback is kept only with consent, whic
   await told.first().waitFor();
   assert.equal(await told.count(), 1);
   assert.match(await told.innerText(), /web <team>\s+bad/);
+
+  // The owner has it deleted, and takes the word back.
+  await page.getByRole('button', { name: 'Settings' }).click();
+  const word = page.getByLabel('Let the server keep my feedback');
+  assert.ok(await word.isChecked());
+  await page.getByText('It has kept 1.').waitFor();
+  await shot(page, 'consent');
+  await page.getByRole('button', { name: 'Delete what it kept' }).click();
+  await page.getByText('It has kept 1.').waitFor({ state: 'detached' });
+  await word.uncheck();
+  await page.getByText('The server keeps nothing.').waitFor();
+  await page.getByRole('button', { name: /Bad answer .*keeps nothing/ }).first().waitFor();
+  const own = await (await fetch(`${server.url}/user/consent`, { headers: { authorization: `Bearer ${user}` } })).json();
+  assert.deepEqual(own, { consent: false, feedback: { entries: 0, bytes: 0 } });
   await console_.screenshot({ path: `${screenshots}/console-log-light.png`, fullPage: true });
 
-  await page.getByRole('button', { name: 'Settings' }).click(); // and it forgets it
   await page.getByRole('button', { name: 'Forget the API key' }).click();
   await page.getByText('This server asks for an API key.').waitFor();
 });

@@ -106,7 +106,8 @@ void PageStore::Impl::stop() {
   StoreLock lock(mutex);
   stopping = true;
   drop_queue(reads, dropped);
-  std::ranges::copy_if(in_flight, std::back_inserter(dropped), [](const auto& o) { return o->is_read; });
+  std::ranges::copy_if(in_flight, std::back_inserter(dropped),
+                       [](const auto& o) { return o->is_read && !o->answered; });
   for (auto* wake : {&reads_wake, &writes_wake, &keeper_wake, &watcher_wake}) wake->notify_all();
   lock.unlock();
   finish_all(dropped, false);
@@ -114,7 +115,8 @@ void PageStore::Impl::stop() {
   lock.lock();
   changed.wait_for(lock, as_seconds(kFinishWritesSeconds), [&] { return pending(false) == 0; });
   drop_queue(writes, dropped);
-  dropped.insert(dropped.end(), in_flight.begin(), in_flight.end());
+  // Who has an answer gives it: a page that was written is not to be told as one that was not.
+  std::ranges::copy_if(in_flight, std::back_inserter(dropped), [](const auto& o) { return !o->answered; });
   writes_wake.notify_all();
   lock.unlock();
   finish_all(dropped, false);

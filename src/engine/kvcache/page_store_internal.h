@@ -71,6 +71,7 @@ struct PageStore::Impl : std::enable_shared_from_this<PageStore::Impl> {
   bool sweep_wanted = true;
   bool sweeping = false;
   std::unordered_set<PageKey, PageKeyHash> written_while_sweeping;
+  std::unordered_set<PageKey, PageKeyHash> seen_while_written;  // by the last sweep, before count_write
   bool stopping = false;
   bool left_behind = false;  // the store is gone: a thread that comes back ends at once, without a word
   std::vector<std::unique_ptr<Worker>> workers;

@@ -142,6 +142,7 @@ void PageStore::Impl::count_read(const PageIo& io, const PageKey& key) {
 }
 
 void PageStore::Impl::count_write(const PageIo& io, const PageKey& key) {
+  const bool seen = seen_while_written.erase(key) > 0;
   if (io.result == PageIo::Result::kError) {
     ++counts.write_errors;
     if (!io.local) {
@@ -160,8 +161,10 @@ void PageStore::Impl::count_write(const PageIo& io, const PageKey& key) {
     }
     ++counts.pages_written;
     counts.bytes_written += io.bytes;
-    ++counts.pages;
-    counts.bytes += io.bytes;
+    if (!seen || io.replaced) {
+      ++counts.pages;
+      counts.bytes += io.bytes;
+    }
     if (sweeping) written_while_sweeping.insert(key);
     if (options.max_bytes > 0 && counts.bytes > options.max_bytes) {
       sweep_wanted = true;

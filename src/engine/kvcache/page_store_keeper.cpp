@@ -99,6 +99,12 @@ void PageStore::Impl::sweep(StoreLock& lock) {
   counts.evicted_by_size += result.evicted_by_size;
   if (!result.complete) return;
   for (const PageKey& key : result.pages) written_while_sweeping.erase(key);
+  // A page that was seen and whose write is not counted yet is in these counts already.
+  seen_while_written.clear();
+  for (const PageKey& key : result.pages) {
+    const auto write = writing.find(key);
+    if (write != writing.end() && !write->second->answered) seen_while_written.insert(key);
+  }
   const auto unseen = static_cast<int64_t>(written_while_sweeping.size());
   counts.pages = static_cast<int64_t>(result.pages.size()) + unseen;
   counts.bytes = result.bytes + unseen * (static_cast<int64_t>(kPageHeaderBytes) + payload_bytes);

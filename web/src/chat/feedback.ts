@@ -9,17 +9,29 @@ const kDown = 'M7 13V4H4v9ZM7 13l4 7c2 0 2.500-1.500 2-3l-.7-3H19c1 0 1.700-1 1.
 
 type Consent = 'stored' | 'not stored' | 'none'; // none: this server takes no feedback
 
+// The word of the key's owner, and how much feedback the server keeps of this key; null: it cannot say.
+export interface OwnersWord {
+  consent: boolean;
+  feedback: { entries: number } | null;
+}
+
 export class Feedback {
   private consent: Consent = 'none';
 
-  // Asks the server what becomes of feedback with this key.
-  async learn(key: string): Promise<void> {
+  // Asks the server what becomes of feedback with this key; null where it has no owner to ask.
+  async learn(key: string): Promise<OwnersWord | null> {
     try {
-      const { consent } = await callJson<{ consent: boolean }>('/user/consent', { key });
-      this.consent = consent ? 'stored' : key === '' ? 'none' : 'not stored'; // without a key there is no owner to ask
+      const word = await callJson<OwnersWord>('/user/consent', { key });
+      this.heed(word, key);
+      return key === '' ? null : word;
     } catch {
       this.consent = 'none';
+      return null;
     }
+  }
+
+  heed({ consent }: OwnersWord, key: string): void {
+    this.consent = consent ? 'stored' : key === '' ? 'none' : 'not stored';
   }
 
   // Buttons for the answer `message`, which `conversation` has; empty where there is nobody to tell.

@@ -5,6 +5,7 @@ import { KeyStore } from '../shared/store';
 import { setUpTheme } from '../shared/theme';
 import { ChatList } from './chat_list';
 import { servedModels } from './completion';
+import { ConsentForm } from './consent';
 import { currentId, load } from './conversations';
 import { asJson, asMarkdown, fileName } from './export';
 import { keyForm } from './key_form';
@@ -23,6 +24,10 @@ const examples = [
 
 const settings = new SettingsForm(showModel);
 const talk = new Talk(settings, { key: () => keys.key, changed: refresh, keyRefused: askForKey });
+const consent = new ConsentForm(() => keys.key, (word) => {
+  talk.feedback.heed(word, keys.key);
+  talk.showFeedback();
+});
 const chats = byId<HTMLElement>('chats');
 const chatsToggle = byId<HTMLButtonElement>('chats-toggle');
 const chatList = new ChatList(byId('chat-list'), {
@@ -131,13 +136,21 @@ function showModel(): void {
   talk.history.setContext(contexts.get(name) ?? 0);
 }
 
+// What becomes of feedback; an operator, or another page of the owner's, may have changed it.
+async function learnConsent(): Promise<void> {
+  consent.show(await talk.feedback.learn(keys.key));
+  talk.showFeedback();
+}
+
+byId('settings-toggle').addEventListener('click', () => void learnConsent());
+
 // Throws ApiError.
 async function connect(): Promise<void> {
   const models = await servedModels(keys.key);
   contexts = new Map(models.map(({ name, contextTokens }) => [name, contextTokens]));
   settings.offerModels(models);
   showModel();
-  await talk.feedback.learn(keys.key);
+  await learnConsent();
   byId('forget-key').hidden = keys.key === '';
 }
 
@@ -171,7 +184,6 @@ async function begin(): Promise<void> {
     byId('model').textContent = refused ? 'key needed' : 'not connected';
     if (refused) askForKey(error.message);
   }
-  if (!talk.busy && !talk.empty) talk.showAll(); // with feedback, now that its fate is known
 }
 
 setUpTheme(byId<HTMLButtonElement>('theme'));

@@ -32,6 +32,7 @@ export class Talk {
   private conversation = newConversation();
   private running: AbortController | null = null;
   private following = true;
+  private readonly answers = new Map<StoredMessage, MessageView>(); // that have their feedback
   private readonly scroller = byId<HTMLElement>('scroller');
   private readonly list = byId<HTMLDivElement>('messages');
   private readonly status = byId<HTMLParagraphElement>('status');
@@ -72,6 +73,7 @@ export class Talk {
   showAll(): void {
     const { messages } = this.conversation;
     this.list.replaceChildren();
+    this.answers.clear();
     for (const message of messages) this.show(message);
     const last = messages[messages.length - 1];
     if (this.busy) return;
@@ -118,8 +120,17 @@ export class Talk {
     return view;
   }
 
+  // Again, now that another fate of it is known; what the person is typing stays.
+  showFeedback(): void {
+    for (const [message, view] of this.answers) {
+      view.element.querySelector('.feedback')?.remove();
+      this.addFeedback(view, message);
+    }
+  }
+
   private addFeedback(view: MessageView, message: StoredMessage): void {
     const { conversation } = this;
+    this.answers.set(message, view);
     view.addToFoot(this.feedback.buttons(message, () => conversation.messages, this.events.key, () => save(conversation)));
   }
 

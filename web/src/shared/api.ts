@@ -20,7 +20,7 @@ async function errorOf(response: Response): Promise<ApiError> {
 }
 
 export interface Call {
-  method?: 'GET' | 'POST';
+  method?: 'GET' | 'POST' | 'PUT';
   body?: unknown; // sent as JSON
   key: string; // empty: none
   signal?: AbortSignal;
