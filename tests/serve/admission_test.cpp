@@ -323,6 +323,28 @@ TEST_F(Admission, ATimeLimitOfTheClientsOwnIsItsLeaving) {
   expect_settled(key, ledger::kNanosPerUnit);
 }
 
+// Arguments of long blanks, kept once and sent back as "{}" many times over: what they come to is known, and
+// refused, before any of it is written.
+TEST_F(Admission, ACallThatIsSentBackOftenIsOneAnswer) {
+  const Key key = make_key("echo", ledger::kNanosPerUnit);
+  text::Message kept{"assistant", "", "", {{"call_blanks", "look", "{" + std::string(5000, ' ') + "}"}}};
+  kept.tokens = std::make_shared<const text::AnswerTokens>(
+      text::AnswerTokens{{}, std::vector<text::TokenId>(5000, 300)});
+  api_->service().calls->remember({key.id + "\n", api_->service().models[0].id}, std::move(kept));
+  Json body = chat(5);
+  const Json again = {
+      {"role", "assistant"},
+      {"content", nullptr},
+      {"tool_calls",
+       {{{"id", "call_blanks"}, {"type", "function"}, {"function", {{"name", "look"}, {"arguments", "{}"}}}}}}};
+  for (int i = 0; i < 30'000; ++i) body["messages"].push_back(again);
+  const auto [status, answer] = call(key, "/v1/chat/completions", body.dump());
+  EXPECT_EQ(status, 400);
+  EXPECT_EQ(code(answer), "context_length_exceeded");
+  EXPECT_NE(answer["error"]["message"].get<std::string>().find("requested 5000 tokens"), std::string::npos)
+      << answer;
+}
+
 TEST_F(Admission, LogprobsOfWholeAnswersHaveOneRoom) {
   const Key key = make_key("curious", 100 * ledger::kNanosPerUnit);
   // 16 x 2800 x 21: nearly as many as one answer may have, and two of these fit a key's room.

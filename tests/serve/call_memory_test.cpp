@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <thread>
 
 namespace hadal::serve::api {
@@ -74,6 +75,18 @@ TEST(CallMemory, WantsAllThatWasSaid) {
   EXPECT_FALSE(but([](auto& m) { m.tool_calls[1].name = "leap"; }));
   EXPECT_FALSE(but([](auto& m) { m.tool_calls[0].id.clear(); }));
   EXPECT_FALSE(but([](auto& m) { std::swap(m.tool_calls[0], m.tool_calls[1]); }));
+}
+
+TEST(CallMemory, AnAnswerIsGivenOnceToAConversation) {
+  CallMemory memory;
+  memory.remember(kOwner, answer("call_1", "{" + std::string(1000, ' ') + "}", 5000));
+  memory.remember(kOwner, answer("call_2", "{}", 7));
+  std::vector<text::Message> messages(50'000, sent("call_1", "{}"));
+  messages.push_back(sent("call_2", "{}"));
+  EXPECT_EQ(memory.recall(kOwner, messages), 5007u);
+  EXPECT_TRUE(messages[0].tokens);
+  EXPECT_TRUE(messages[50'000].tokens);
+  EXPECT_EQ(std::ranges::count_if(messages, [](const auto& m) { return m.tokens != nullptr; }), 2);
 }
 
 TEST(CallMemory, IsTheTenantsOwnAndTheModels) {

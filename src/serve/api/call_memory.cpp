@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
@@ -86,12 +88,18 @@ void CallMemory::remember(const Owner& owner, text::Message answer) {
   bytes_ += bytes;
 }
 
-void CallMemory::recall(const Owner& owner, std::vector<text::Message>& messages) {
+size_t CallMemory::recall(const Owner& owner, std::vector<text::Message>& messages) {
+  size_t tokens = 0;
+  std::unordered_set<std::string_view> seen;
   for (text::Message& message : messages) {
     if (message.tool_calls.empty() || message.tool_calls[0].id.empty()) continue;
+    if (!seen.insert(message.tool_calls[0].id).second) continue;
     const auto answer = find(key_of(owner, message.tool_calls[0].id));
-    if (answer && says_the_same(message, *answer)) message.tokens = answer->tokens;
+    if (!answer || !says_the_same(message, *answer)) continue;
+    message.tokens = answer->tokens;
+    tokens += answer->tokens->answer.size();
   }
+  return tokens;
 }
 
 size_t CallMemory::bytes() const {

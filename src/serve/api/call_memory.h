@@ -37,8 +37,10 @@ class CallMemory {
   void remember(const Owner& owner, text::Message answer);
 
   // Gives the assistant's messages that say what an answer said (its calls' ids and names, their arguments as
-  // JSON values, its content and its reasoning) that answer's tokens.
-  void recall(const Owner& owner, std::vector<text::Message>& messages);
+  // JSON values, its content and its reasoning) that answer's tokens, and returns how many those are without
+  // reasoning. A conversation has an answer once: of the messages with an id only the first can have it, so
+  // that many short ones do not become as many long ones.
+  size_t recall(const Owner& owner, std::vector<text::Message>& messages);
 
   size_t bytes() const;
   size_t answers() const;

@@ -111,7 +111,8 @@ PreparedChat prepare_chat(const Call& call, const NamedModel& model, ChatRequest
   }
   options.tools = definitions;
 
-  call.service.calls->recall({tenant_of(call, request.options.user_id), served.id}, request.messages);
+  check_prompt_tokens(served, call.service.calls->recall(
+                                  {tenant_of(call, request.options.user_id), served.id}, request.messages));
   PreparedChat chat;
   chat.request = engine::chat_request(served.engine, request.messages, options);
   chat.thinks = format->reasons && options.thinking.value_or(format->thinking_by_default);

@@ -337,12 +337,17 @@ void check_prompt_bytes(const ServedModel& served, size_t bytes) {
     refuse_length(context, fmt::format("over {}", least_tokens));
 }
 
+void check_prompt_tokens(const ServedModel& served, size_t tokens) {
+  const int64_t context = served.engine.info().context_tokens;
+  if (tokens >= static_cast<size_t>(context)) refuse_length(context, fmt::format("{}", tokens));
+}
+
 void generate(const Call& call, const NamedModel& model, engine::Request request, int choices, bool stream,
               std::unique_ptr<AnswerWriter> writer) {
   engine::Engine& engine = model.served.engine;
   const int64_t context = engine.info().context_tokens;
+  check_prompt_tokens(model.served, request.prompt.size());
   const auto prompt_tokens = static_cast<int64_t>(request.prompt.size());
-  if (prompt_tokens >= context) refuse_length(context, fmt::format("{}", prompt_tokens));
   request.tenant = tenant_of(call, request.tenant);
   if (call.caller) request.priority = call.caller->priority;
   const TimeLimit limit = time_limit_of(call);

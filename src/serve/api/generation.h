@@ -52,6 +52,8 @@ std::string server_sent_event(const base::Json& data, std::string_view name = {}
 // Throws ApiError when a text of that many bytes cannot fit the context however its bytes are split: huge
 // prompts are refused without tokenizing them.
 void check_prompt_bytes(const ServedModel& served, size_t bytes);
+// The same for so many tokens, which leave the context no room for one of an answer.
+void check_prompt_tokens(const ServedModel& served, size_t tokens);
 
 // Whose cache it is: the caller's key (its secret may be another tomorrow) and the user_id within it.
 std::string tenant_of(const Call& call, const std::string& user_id);
