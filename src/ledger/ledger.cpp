@@ -311,14 +311,27 @@ class Ledger::RealMeter final : public Meter {
   void finish(const char* status, const Tokens& total) override {
     {
       const std::lock_guard lock(mutex_);
-      status_ = status;
-      total_ = most_ = total;
-      tell_accounts(sent_total_);  // what is claimed shrinks
+      if (!withdrawn_) end(status, total);
+    }
+    place_->leave();
+  }
+
+  void withdraw(const char* status) override {
+    {
+      const std::lock_guard lock(mutex_);
+      withdrawn_ = true;
+      end(status, {});
     }
     place_->leave();
   }
 
  private:
+  void end(const char* status, const Tokens& total) {
+    status_ = status;
+    total_ = most_ = total;
+    tell_accounts(sent_total_);  // what is claimed shrinks
+  }
+
   void tell_accounts(const Tokens& sent_total) {
     sent_total_ = sent_total;
     const Claim sent{count(sent_total), cost_of(request_.price, sent_total), 0};
@@ -341,6 +354,7 @@ class Ledger::RealMeter final : public Meter {
 
   std::mutex mutex_;  // guards what follows: an answer ends while earlier bytes of it leave
   const char* status_ = "cancelled";
+  bool withdrawn_ = false;
   Tokens total_;       // that finish() was told
   Tokens most_;        // that it may still come to
   Tokens sent_total_;  // what the accounts know: sent and claimed,

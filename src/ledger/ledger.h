@@ -27,7 +27,8 @@ struct LedgerOptions {
 std::string default_journal_directory();
 
 // What a request counts, from its admission until nothing of its answer can leave any more: the last
-// reference that goes hands it to the store. One thread at a time; finish() at most once.
+// reference that goes hands it to the store. One thread at a time, but withdraw() on any; finish() at most
+// once.
 class Meter {
  public:
   virtual ~Meter() = default;
@@ -39,6 +40,8 @@ class Meter {
   // The request has ended: the key has a place for another one. `total` was made for the client and is
   // charged, whether it still leaves or not; nothing: what was sent is.
   virtual void finish(const char* status, const Tokens& total) = 0;
+  // The server does not send the rest, made or not, before finish() or after it: what was sent is charged.
+  virtual void withdraw(const char* status) = 0;
 };
 
 struct Entry {

@@ -106,6 +106,27 @@ TEST_F(LedgerTest, ChargesWhatWasSent) {
   EXPECT_EQ(Store::open(options_.database)->find_key(caller.key_id)->balance(), kNanosPerUnit - 724'000);
 }
 
+TEST_F(LedgerTest, WhatTheServerWithdrawsIsNotCharged) {
+  const std::string secret = add_key("a", kNanosPerUnit);
+  const auto ledger = Ledger::open(options_);
+  const Caller caller = *ledger->authenticate(secret);
+  for (const bool before : {false, true}) {
+    auto admission = admit(*ledger, caller, facts(before ? "before" : "after"));
+    admission.meter->sending(-1, 10, {100, 0, 2, 0});
+    admission.meter->sent();
+    if (before) admission.meter->withdraw("failed");
+    admission.meter->finish("stop", {100, 0, 5, 0});
+    if (!before) admission.meter->withdraw("failed");
+    EXPECT_EQ(ledger->standing(caller.key_id)->running, 0);
+  }
+  ASSERT_TRUE(eventually([&] { return ledger->state().open_requests == 0; }));
+  EXPECT_EQ(ledger->standing(caller.key_id)->topped_up, kNanosPerUnit - 2 * 1'200'000);
+  for (const UsageRecord& record : records()) {
+    EXPECT_EQ(record.status, "failed");
+    EXPECT_EQ(record.tokens.completion, 2);
+  }
+}
+
 TEST_F(LedgerTest, WhatWasMadeIsChargedWhetherItIsTakenOrNot) {
   const std::string secret = add_key("a", kNanosPerUnit);
   {

@@ -38,8 +38,7 @@ class Admission : public testing::Test {
     keys.prices = directory_ + "/prices.toml";
     keys.poll_seconds = 0.02;
     ledger_ = ledger::Ledger::open(keys).release();
-    engine::EngineOptions engine_options;
-    engine_options.threads = 1;
+    engine::EngineOptions engine_options = one_thread();
     engine_options.max_itl_ms = 1;  // prompts in small pieces: a client can leave between two
     api_ = new test::LiveApi(directory_ + "/tiny", {}, engine_options, ledger_);
   }
@@ -48,6 +47,12 @@ class Admission : public testing::Test {
     delete api_;
     delete ledger_;
     std::filesystem::remove_all(directory_);
+  }
+
+  static engine::EngineOptions one_thread() {
+    engine::EngineOptions options;
+    options.threads = 1;
+    return options;
   }
 
   struct Key {
@@ -89,6 +94,9 @@ class Admission : public testing::Test {
     body.update(extra);
     return body;
   }
+
+  // Some 1.5 KB a token: of a thousand, more than sockets hold.
+  static Json long_answer(int tokens) { return chat(tokens, {{"logprobs", true}, {"top_logprobs", 20}}); }
 
   // Prompt tokens that the model was run on for somebody; finished conversations are prepared besides.
   static uint64_t computed_tokens() {
@@ -270,9 +278,7 @@ TEST_F(Admission, WhoDoesNotTakeAWholeAnswerPaysForIt) {
   const auto before = api_->engine().metrics().length_total;
   {
     RawClient client(api_->server().port());
-    // Some 1.5 MB: more than sockets hold.
-    const Json body = chat(kTokens, {{"logprobs", true}, {"top_logprobs", 20}});
-    ASSERT_TRUE(client.send(request(key, "/v1/chat/completions", body.dump())));
+    ASSERT_TRUE(client.send(request(key, "/v1/chat/completions", long_answer(kTokens).dump())));
     ASSERT_TRUE(eventually([&] { return api_->engine().metrics().length_total > before; }));
     ASSERT_TRUE(eventually([&] { return ledger_->standing(key.id)->running == 0; }));  // it is on its way
   }
@@ -281,6 +287,53 @@ TEST_F(Admission, WhoDoesNotTakeAWholeAnswerPaysForIt) {
   EXPECT_EQ(record.tokens.completion, kTokens);
   EXPECT_EQ(record.cost, record.tokens.prompt * kPromptToken + kTokens * kAnswerToken);
   expect_settled(key, ledger::kNanosPerUnit);
+}
+
+// In the middle of it, and when all of it was made and not all of it taken.
+TEST_F(Admission, AStoppingServerChargesNothingForAWholeAnswerThatItCuts) {
+  http::ServerOptions options;
+  options.drain_timeout = 0.01;
+  for (const bool made : {false, true}) {
+    const Key key = make_key(made ? "cut late" : "cut early", ledger::kNanosPerUnit);
+    {
+      test::LiveApi api(directory_ + "/tiny", options, one_thread(), ledger_);
+      RawClient client(api.server().port());
+      const Json body = made ? long_answer(1000) : chat(4000, {{"n", 16}});
+      ASSERT_TRUE(client.send(request(key, "/v1/chat/completions", body.dump())));
+      ASSERT_TRUE(eventually([&] {
+        return made ? api.engine().metrics().length_total == 1 && ledger_->standing(key.id)->running == 0
+                    : api.engine().metrics().generated_tokens_total > 20;
+      }));
+      api.server().stop();
+      EXPECT_TRUE(eventually([&] { return ledger_->standing(key.id)->running == 0; }));
+      EXPECT_EQ(api.engine().metrics().length_total, made ? 1u : 0u);
+    }
+    const auto record = record_of(key);
+    EXPECT_EQ(record.status, "cancelled");
+    EXPECT_EQ(record.cost, 0);
+    EXPECT_EQ(record.tokens.prompt + record.tokens.completion, 0);
+    expect_settled(key, ledger::kNanosPerUnit);
+  }
+}
+
+// The second time the client is told to wait before there is an answer: its connection ends then.
+TEST_F(Admission, AnAnswerThatTheServerHasNoRoomForCostsNothing) {
+  http::ServerOptions options;
+  options.max_held_bytes = 100'000;
+  for (const bool held : {false, true}) {
+    options.stream_idle_seconds = held ? 0.01 : 30;
+    test::LiveApi api(directory_ + "/tiny", options, one_thread(), ledger_);
+    const Key key = make_key(held ? "no room, held" : "no room", ledger::kNanosPerUnit);
+    RawClient client(api.server().port());
+    ASSERT_TRUE(client.send(request(key, "/v1/chat/completions", long_answer(1000).dump())));
+    const std::string response = held ? client.read_all() : client.read_response();
+    EXPECT_EQ(std::atoi(response.c_str() + 9), held ? 200 : 503);
+    EXPECT_EQ(response.find("choices"), std::string::npos);
+    const auto record = record_of(key);
+    EXPECT_EQ(record.status, "failed");
+    EXPECT_EQ(record.cost, 0);
+    expect_settled(key, ledger::kNanosPerUnit);
+  }
 }
 
 TEST_F(Admission, WhoLeavesAPromptPaysForWhatWasComputedOfIt) {
@@ -332,11 +385,12 @@ TEST_F(Admission, ACallThatIsSentBackOftenIsOneAnswer) {
       text::AnswerTokens{{}, std::vector<text::TokenId>(5000, 300)});
   api_->service().calls->remember({key.id + "\n", api_->service().models[0].id}, std::move(kept));
   Json body = chat(5);
-  const Json again = {
-      {"role", "assistant"},
-      {"content", nullptr},
-      {"tool_calls",
-       {{{"id", "call_blanks"}, {"type", "function"}, {"function", {{"name", "look"}, {"arguments", "{}"}}}}}}};
+  const Json again = {{"role", "assistant"},
+                      {"content", nullptr},
+                      {"tool_calls",
+                       {{{"id", "call_blanks"},
+                         {"type", "function"},
+                         {"function", {{"name", "look"}, {"arguments", "{}"}}}}}}};
   for (int i = 0; i < 30'000; ++i) body["messages"].push_back(again);
   const auto [status, answer] = call(key, "/v1/chat/completions", body.dump());
   EXPECT_EQ(status, 400);

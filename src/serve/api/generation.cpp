@@ -33,6 +33,9 @@ class AnswerReceipt final : public http::Receipt {
   void left() override {
     if (meter_) meter_->sent();
   }
+  void refused() override {
+    if (meter_) meter_->withdraw("failed");
+  }
 
  private:
   const std::shared_ptr<ledger::Meter> meter_;
@@ -382,11 +385,11 @@ void generate(const Call& call, const NamedModel& model, engine::Request request
   }
   answer->open();
   call.exchange->on_hang_up(
-      [&engine, &service = call.service, weak = std::weak_ptr(answer), ids = std::move(ids)] {
-        const auto answer = weak.lock();
-        // Those that a stopping server cuts off have not left.
+      [&engine, &service = call.service, weak = std::weak_ptr(answer), ids = std::move(ids), meter] {
+        // Those that a stopping server cuts off have not left: they do not pay for what they were not sent.
         const bool stopping = service.transport && service.transport().draining;
-        if (answer && !stopping) answer->client_left();
+        if (stopping && meter) meter->withdraw("cancelled");
+        if (const auto answer = weak.lock(); answer && !stopping) answer->client_left();
         for (const auto id : ids) engine.cancel(id);
       });
 }

@@ -36,6 +36,8 @@ class Receipt {
   virtual void leaving(int socket, size_t bytes) = 0;
   // The system has all of them.
   virtual void left() = 0;
+  // They never will: the server refuses to send them. Told before leaving(), on a transport thread.
+  virtual void refused() {}
 };
 
 struct Response {

@@ -41,6 +41,7 @@ void Session::respond(uint64_t serial, Response response) {
   if (!take_answer_bytes(response.body.size())) {
     spdlog::warn("http: no room for an answer of {} bytes: clients do not take theirs", response.body.size());
     release_answer_bytes();
+    if (const auto receipt = std::exchange(response.receipt, nullptr)) receipt->refused();
     if (streaming_) return hang_up();
     const std::string message = "the server has no room for this answer now; try again later";
     response = context_.options.refusal ? context_.options.refusal(503, message, {})
