@@ -29,7 +29,7 @@ struct KeysFlags {
   std::vector<std::string> models;
   double grace_seconds = 0;
   std::string amount;
-  std::string once;  // empty: not given
+  std::optional<std::string> once;
   bool granted = false;
 };
 
@@ -163,10 +163,14 @@ void run_set(const KeysFlags& flags) {
 }
 
 void run_credit(const KeysFlags& flags) {
+  if (flags.once && flags.once->empty()) {
+    throw_error(ErrorCode::kBadInput,
+                "[keys] --idempotency-key is empty: give this credit a name, or leave the option out");
+  }
   const auto store = open_store(flags.database);
   const Key key = store->require_key(flags.key);
   const auto amount = ledger::parse_money(flags.amount, "amount");
-  const auto credit = store->credit(key.id, amount, flags.granted, flags.once);
+  const auto credit = store->credit(key.id, amount, flags.granted, flags.once.value_or(std::string()));
   print_key(flags, *store, key.id,
             fmt::format("{}its balance is {} {}",
                         credit == ledger::Store::Credit::kKnown ? "it had this credit already; " : "",

@@ -321,6 +321,7 @@ test('what operators see: keys made, changed, credited, revoked; usage; errors; 
   assert.equal((await named.json()).repeated, true);
   const once = () => ledger.hadal('keys', 'credit', id, '0.25', '--granted', '--idempotency-key', 'gift 2');
   assert.equal((await once()).key.balance.granted, (await once()).key.balance.granted);
+  await assert.rejects(ledger.hadal('keys', 'credit', id, '0.25', '--idempotency-key', ''), /--idempotency-key is empty/);
   assert.equal((await call(`/admin/keys/${id}/credit`, admin, { amount: '-0.25', granted: true })).status, 200);
   const rotated = await call(`/admin/keys/${id}/rotate`, admin, {});
   assert.equal((await call('/v1/models', secret)).status, 401);
