@@ -66,8 +66,8 @@ struct Standing {
   bool can_spend = true;  // a request that costs something would be admitted, as far as the balance goes
 };
 
-// Of a key's prompts in a minute that were made and counted, and then did not fit: about a second's work. Who
-// asks on is refused before anything is made.
+// Of a key's prompts in a minute that were made, and then did not fit its limits or were refused for
+// something else: about a second's work. Who asks on is refused before anything is made.
 inline constexpr int64_t kMostRefusedTokens = 1'000'000;
 
 // Limits are looked at in three steps, each when its question can be answered: enter() before anything is
@@ -78,8 +78,9 @@ inline constexpr int64_t kMostRefusedTokens = 1'000'000;
 class Accounts {
  public:
   // Every key, and the days' totals from the month's first day on, as the database has them now. What runs or
-  // is not settled stays on top.
-  void load(std::vector<Key> keys, const std::vector<DayTotal>& totals, int64_t now);
+  // is not settled stays on top. However many there are, the other calls wait for no more than a swap; but
+  // load() and settled() are one thread's.
+  void load(std::vector<Key> keys, std::vector<DayTotal> totals, int64_t now);
 
   // The key with that secret, if it is valid now. Takes as long whatever part of it is wrong.
   std::optional<Caller> authenticate(std::string_view secret, int64_t now) const;
@@ -89,8 +90,10 @@ class Accounts {
   void leave(const std::string& key_id);
   Decision allow(const std::string& key_id, std::string_view asked_model, std::string_view served_model,
                  bool costs, int64_t now) const;
-  // The prompt counts for the minute at once.
+  // The prompt counts for the minute at once, or as refused.
   Decision claim(const std::string& key_id, int64_t prompt_tokens, const Claim& most, int64_t now);
+  // A prompt that was made and is refused before claim().
+  void count_refused(const std::string& key_id, int64_t prompt_tokens, int64_t now);
   // Tokens that were counted for a caller, not generated from: they have a minute of their own, as large as
   // the other, so that counting a prompt takes nothing from asking with it.
   void count_tokenized(const std::string& key_id, int64_t tokens, int64_t now);
@@ -119,25 +122,38 @@ class Accounts {
     };
     std::array<Second, 60> seconds_;
   };
+  // What the database says of a key.
   struct Account {
     Key key;
-    std::unordered_map<int64_t, DayTotal> days;  // of this month
+    std::vector<DayTotal> days;  // of this month
+  };
+  // Swapped by load().
+  struct Book {
+    std::unordered_map<std::string, Account> accounts;       // by key id
+    std::unordered_map<std::string, std::string> by_prefix;  // key ids, of secrets before a rotation too
+  };
+  // What this server knows besides.
+  struct Activity {
     int64_t running = 0;
     Claim sent;     // and not settled
     Claim claimed;  // that too, and what may come
     Minute minute, tokenized, refused;
   };
 
+  const Account* find(const std::string& key_id) const;  // null: unknown
+  const Activity& activity(const std::string& key_id) const;
   static DayTotal today(const Account& account, int64_t now);
-  static Decision judge_money(const Account& account, bool costs, int64_t now);
-  static Decision judge_tokens(const Account& account, int64_t prompt_tokens, int64_t now);
+  static Decision judge_money(const Account& account, const Activity& activity, bool costs, int64_t now);
+  static Decision judge_tokens(const Account& account, const Activity& activity, int64_t prompt_tokens,
+                               int64_t now);
 
-  mutable std::mutex mutex_;                                // guards what follows
-  std::unordered_map<std::string, Account> accounts_;       // by key id
-  std::unordered_map<std::string, std::string> by_prefix_;  // key ids, of secrets before a rotation too
+  mutable std::mutex mutex_;  // guards what follows
+  Book book_;
+  std::unordered_map<std::string, Activity> activities_;  // of the keys that were used, by id
 };
 
-// One of the places that enter() took; it is free again with leave(), or when the last reference goes.
+// One of the places that enter() took; it is free again with leave(), or when the last reference goes. A
+// prompt that was made there and that nobody asked a claim for counts as refused then.
 class Place {
  public:
   // `accounts` must outlive it.
@@ -145,13 +161,16 @@ class Place {
   ~Place() { leave(); }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
-  void leave() {
-    if (!left_.exchange(true)) accounts_.leave(key_id_);
-  }
+  // So many tokens of it, perhaps better known than before.
+  void made(int64_t prompt_tokens) { made_ = prompt_tokens; }
+  // They are counted elsewhere from here.
+  void counted() { made_ = 0; }
+  void leave();
 
  private:
   Accounts& accounts_;
   const std::string key_id_;
+  std::atomic<int64_t> made_{0};
   std::atomic<bool> left_{false};
 };
 

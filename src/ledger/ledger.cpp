@@ -209,8 +209,8 @@ struct Ledger::Impl {
   void load_keys() {
     generation = store->generation();
     const int64_t now = unix_ms();
-    const auto totals = store->day_totals(first_day_of_month(now / kDayMs));
-    accounts.load(store->keys(), totals, now);
+    auto totals = store->day_totals(first_day_of_month(now / kDayMs));
+    accounts.load(store->keys(), std::move(totals), now);
     next_load = base::monotonic_seconds() + kFullReloadSeconds;
     const std::lock_guard lock(mutex);
     if (ended.empty()) failing = false;
@@ -409,6 +409,7 @@ Admission Ledger::admit(const Caller& caller, std::shared_ptr<Place> place, cons
                     facts.most_completion_tokens, 0};
   const Claim claim{count(most), cost_of(price, most), most.completion};
   Admission admission;
+  place->counted();  // by the claim, whatever becomes of it
   admission.decision = impl_->accounts.claim(caller.key_id, facts.prompt_tokens, claim, now);
   if (admission.decision.verdict != Verdict::kAdmitted) return admission;
   OpenRequest request{facts.request_id, caller.key_id, facts.served_model, facts.endpoint, now, price};

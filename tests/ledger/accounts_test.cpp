@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "ledger/secrets.h"
 #include "ledger/store.h"
 
@@ -48,6 +52,60 @@ class AccountsTest : public testing::Test {
   Key key_;
   std::string secret_;
 };
+
+// Of a piece of an answer that leaves, which the engine's thread counts.
+TEST_F(AccountsTest, NobodyWaitsWhileManyKeysAreLoaded) {
+  std::vector<Key> keys;
+  std::vector<DayTotal> totals;
+  for (int i = 0; i < 20'000; ++i) {
+    Key key = key_;
+    key.id = "key_" + std::to_string(i);
+    key.prefix = "sk-" + std::to_string(i);
+    for (int day = 0; day < 5; ++day) totals.push_back({key.id, kToday - day, 1, 2, 3});
+    keys.push_back(std::move(key));
+  }
+  keys.push_back(key_);
+  using Clock = std::chrono::steady_clock;
+  bool passed = false;
+  for (int attempt = 0; attempt < 20 && !passed; ++attempt) {
+    std::atomic<bool> done{false};
+    Clock::duration longest{};
+    std::thread engine([&] {
+      auto last = Clock::now();
+      while (!done) {
+        send(1, 1);
+        const auto now = Clock::now();
+        longest = std::max(longest, now - std::exchange(last, now));
+      }
+    });
+    auto keys_copy = keys;
+    auto totals_copy = totals;
+    const auto begun = Clock::now();
+    accounts_.load(std::move(keys_copy), std::move(totals_copy), kNow);
+    const auto took = Clock::now() - begun;
+    done = true;
+    engine.join();
+    passed = 4 * longest < took;
+  }
+  EXPECT_TRUE(passed);
+  EXPECT_EQ(accounts_.name_of("key_19999"), "a");
+  EXPECT_EQ(accounts_.standing("key_7", kNow)->today.tokens, 2);
+  EXPECT_GT(accounts_.standing("key_a", kNow)->today.tokens, 0);  // what was sent meanwhile stays on top
+  load();
+  EXPECT_EQ(accounts_.name_of("key_19999"), "");
+}
+
+TEST_F(AccountsTest, AKeysPromptsThatWereRefusedAreBounded) {
+  for (const bool counted : {true, false}) {
+    ASSERT_EQ(ask(1).verdict, Verdict::kAdmitted);
+    Place place(accounts_, "key_a");
+    place.made(5);
+    place.made(kMostRefusedTokens);
+    if (counted) place.counted();
+  }
+  // A place counts with the time of day.
+  EXPECT_EQ(accounts_.enter("key_a", Purpose::kTokenize, false, unix_ms()).verdict, Verdict::kRefusedTokens);
+}
 
 TEST_F(AccountsTest, KnowsItsSecretsAndNoOthers) {
   EXPECT_EQ(accounts_.authenticate(secret_, kNow)->key_id, "key_a");

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include "base/files.h"
 #include "base/json.h"
@@ -215,6 +216,45 @@ TEST_F(Admission, CountingTokensHasAMinuteOfItsOwn) {
   EXPECT_EQ(call(key, "/v1/completions", R"({"prompt": "sea", "max_tokens": 5})").first, 200);
 }
 
+// A prompt longer than the context is refused with 400, until a million tokens were.
+TEST_F(Admission, PromptsThatAreRefusedForAnythingAreBounded) {
+  std::string text;
+  for (int i = 0; i < 15'000; ++i) text += " sea";
+  const std::vector<std::pair<std::string, Json>> refused = {
+      {"/v1/completions", {{"prompt", text}}},
+      {"/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", text}}}}}},
+      {"/v1/tokenize", {{"text", text}, {"with_pieces", 1}}}};
+  for (const auto& [path, body] : refused) {
+    const Key key = make_key("refused " + path, ledger::kNanosPerUnit);
+    const std::string bytes = body.dump();
+    int status = 0, times = 0;
+    for (; status != 429 && times < 400; ++times) {
+      Json answer;
+      std::tie(status, answer) = call(key, path, bytes);
+      ASSERT_GE(status, 400) << path;
+      if (status == 429) {
+        EXPECT_EQ(code(answer), "rate_limit_exceeded");
+      }
+    }
+    EXPECT_GT(times, 5) << path;
+    EXPECT_LT(times, 400) << path;
+  }
+}
+
+TEST_F(Admission, ATimeLimitIsReadBeforeThePromptIsMade) {
+  const Key key = make_key("late", ledger::kNanosPerUnit);
+  for (const std::string& path : kGenerating) {
+    const Json body = {{"prompt", ""},
+                       {"input", Json::array({{{"role", "user"}, {"content", std::string(200'000, 'x')}}})},
+                       {"max_tokens", 5},
+                       {"model", "tiny"},
+                       {"messages", {{{"role", "user"}, {"content", std::string(200'000, 'x')}}}}};
+    const auto [status, answer] = call(key, path, body.dump(), "X-Request-Timeout-Ms: soon\r\n");
+    EXPECT_EQ(status, 400);
+    EXPECT_NE(answer.dump().find("milliseconds"), std::string::npos) << answer;
+  }
+}
+
 TEST_F(Admission, ABurstIsBoundedByWhatItMayCost) {
   // A prompt of some 20 tokens and 300 of an answer: the balance pays for four, and the last may overdraw it.
   constexpr int kClients = 16;
@@ -361,19 +401,26 @@ TEST_F(Admission, WhoLeavesAPromptPaysForWhatWasComputedOfIt) {
 }
 
 TEST_F(Admission, ATimeLimitOfTheClientsOwnIsItsLeaving) {
-  const Key key = make_key("hasty", ledger::kNanosPerUnit);
-  std::string text = "in a hurry:";
-  for (int i = 0; i < 3500; ++i) text += " sea";
-  const uint64_t before = computed_tokens();
-  const Json body = {{"prompt", text}, {"max_tokens", 100}};
-  const auto [status, answer] = call(key, "/v1/completions", body.dump(), "X-Request-Timeout-Ms: 30\r\n");
-  const auto record = record_of(key);
-  EXPECT_EQ(record.tokens.prompt - record.tokens.cached, static_cast<int64_t>(computed_tokens() - before));
-  EXPECT_EQ(record.cost, record.tokens.prompt * kPromptToken + record.tokens.completion * kAnswerToken);
-  if (status == 503) {
-    EXPECT_EQ(record.status, "cancelled");
+  bool cut_in_the_prompt = false;
+  for (int attempt = 0; attempt < 30 && !cut_in_the_prompt; ++attempt) {
+    const Key key = make_key(fmt::format("hasty {}", attempt), ledger::kNanosPerUnit);
+    std::string text = fmt::format("hurry {}:", attempt);
+    for (int i = 0; i < 3500; ++i) text += " sea";
+    const uint64_t before = computed_tokens();
+    const Json body = {{"prompt", text}, {"max_tokens", 100}};
+    const int milliseconds = 5 + 5 * (attempt % 10);  // whatever this machine takes
+    const auto [status, answer] =
+        call(key, "/v1/completions", body.dump(), fmt::format("X-Request-Timeout-Ms: {}\r\n", milliseconds));
+    const auto record = record_of(key);
+    EXPECT_EQ(record.tokens.prompt - record.tokens.cached, static_cast<int64_t>(computed_tokens() - before));
+    EXPECT_EQ(record.cost, record.tokens.prompt * kPromptToken + record.tokens.completion * kAnswerToken);
+    if (status == 503) {
+      EXPECT_EQ(record.status, "cancelled");
+    }
+    expect_settled(key, ledger::kNanosPerUnit);
+    cut_in_the_prompt = status == 503 && record.tokens.prompt > 0;
   }
-  expect_settled(key, ledger::kNanosPerUnit);
+  EXPECT_TRUE(cut_in_the_prompt);
 }
 
 // Arguments of long blanks, kept once and sent back as "{}" many times over: what they come to is known, and

@@ -176,6 +176,7 @@ void anthropic_messages(const Call& call) {
   ChatRequest request = read_anthropic_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model_leniently(call.service, request.options.model);
   check_model(call, model);
+  check_time_limit(call);
   PreparedChat chat = prepare_chat(call, model, request);
   auto writer = std::make_unique<MessageWriter>(model.id, static_cast<int64_t>(chat.request.prompt.size()));
   generate(call, model, std::move(chat.request), 1, request.options.stream, std::move(writer));

@@ -15,6 +15,7 @@ using ledger::Verdict;
 namespace {
 
 constexpr size_t kShownBytes = 4;
+constexpr size_t kBytesOfToken = 4;      // of usual text
 constexpr size_t kMostModelBytes = 128;  // of a name that a client made up, in messages
 
 ApiError not_authenticated(const std::string& message) {
@@ -79,8 +80,8 @@ ApiError refusal(const ledger::Decision& decision, const std::string& model, con
           decision.retry_seconds);
     case Verdict::kRefusedTokens:
       return too_many("rate_limit_exceeded",
-                      fmt::format("Rate limit reached: prompts of {} tokens of this API key did not fit its "
-                                  "limits in the last minute; wait as long as Retry-After says",
+                      fmt::format("Rate limit reached: prompts of {} tokens of this API key were refused "
+                                  "in the last minute; wait as long as Retry-After says",
                                   limit),
                       decision.retry_seconds);
     case Verdict::kBusy:
@@ -149,6 +150,12 @@ void check_model(const Call& call, const NamedModel& model) {
   if (decision.verdict != Verdict::kAdmitted) throw refusal(decision, model.billed, ledger.currency());
 }
 
+void note_prompt(const Call& call, size_t tokens) {
+  if (call.place) call.place->made(static_cast<int64_t>(tokens));
+}
+
+void note_prompt_text(const Call& call, size_t bytes) { note_prompt(call, bytes / kBytesOfToken); }
+
 std::shared_ptr<ledger::Meter> admit(const Call& call, const NamedModel& model, int64_t prompt_tokens,
                                      int64_t most_completion_tokens) {
   if (!call.caller) return nullptr;
@@ -164,6 +171,7 @@ std::shared_ptr<ledger::Meter> admit(const Call& call, const NamedModel& model, 
 void count_tokenized(const Call& call, size_t tokens) {
   if (!call.caller) return;
   call.service.ledger->count_tokenized(*call.caller, static_cast<int64_t>(tokens));
+  call.place->counted();
   call.place->leave();  // whoever has the answer may ask for more at once
 }
 

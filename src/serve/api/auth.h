@@ -30,6 +30,11 @@ std::shared_ptr<ledger::Place> enter(const Service& service, const std::optional
                                      ledger::Purpose purpose);
 // Once the model is known, before the prompt is made.
 void check_model(const Call& call, const NamedModel& model);
+// So many tokens were made of its prompt, or are about to be. If the request is refused before admit() or
+// count_tokenized(), they count for the bound of refused tokens (ledger::kMostRefusedTokens).
+void note_prompt(const Call& call, size_t tokens);
+// Before a text of that many bytes is made into tokens, which may fail in its middle.
+void note_prompt_text(const Call& call, size_t bytes);
 // Once the prompt has been counted: the meter of what is about to be generated; null on an open server.
 // `most_completion_tokens`: of all its answers.
 std::shared_ptr<ledger::Meter> admit(const Call& call, const NamedModel& model, int64_t prompt_tokens,

@@ -245,6 +245,7 @@ void chat_completions(const Call& call) {
   ChatRequest request = read_chat_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model(call.service, request.options.model);
   check_model(call, model);
+  check_time_limit(call);
   const bool logprobs = request.options.sampling.logprobs;
   PreparedChat chat = prepare_chat(call, model, request);
   const CompletionOptions& options = request.options;

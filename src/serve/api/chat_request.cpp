@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "serve/api/auth.h"
 #include "serve/api/generation.h"
 #include "text/chat/markers.h"
 #include "text/chat/prompt_writer.h"
@@ -83,6 +84,17 @@ std::optional<bool> choose_thinking(const text::ChatFormat& format, const ChatRe
   return format.thinking_switch ? std::optional(false) : std::nullopt;
 }
 
+engine::Guidance guide(engine::Engine& engine, const ChatRequest& request, bool offers) {
+  const bool text = request.format.kind == OutputFormat::Kind::kText;
+  if (demands_call(request.tool_choice)) {
+    if (!text) throw bad_value("tool_choice", "a call cannot be demanded together with a response_format");
+    if (!request.messages.empty() && request.messages.back().prefix)
+      throw bad_value("tool_choice", "a call cannot be demanded where an answer has begun (prefix)");
+  }
+  return offers && text ? guide_calls(engine, request.tools, request.tool_choice)
+                        : guide_answer(engine, request.format, "response_format");
+}
+
 size_t text_bytes(const ChatRequest& request) {
   size_t bytes = 0;
   for (const text::Message& message : request.messages) {
@@ -100,7 +112,8 @@ size_t text_bytes(const ChatRequest& request) {
 PreparedChat prepare_chat(const Call& call, const NamedModel& model, ChatRequest& request) {
   const ServedModel& served = model.served;
   check_tool_choice(request.tool_choice, request.tools);
-  check_prompt_bytes(served, text_bytes(request));
+  const size_t bytes = text_bytes(request);
+  check_prompt_bytes(served, bytes);
   const text::ChatFormat* format = served.engine.chat_format();
   text::ChatOptions options;
   if (format != nullptr) options.thinking = choose_thinking(*format, request, model.thinking);
@@ -110,25 +123,20 @@ PreparedChat prepare_chat(const Call& call, const NamedModel& model, ChatRequest
     for (const Tool& tool : request.tools) definitions.push_back(tool.definition);
   }
   options.tools = definitions;
+  engine::Guidance guidance;  // before the prompt, which is more work
+  if (format != nullptr) guidance = guide(served.engine, request, offers);
 
+  note_prompt_text(call, bytes);
   check_prompt_tokens(served, call.service.calls->recall(
                                   {tenant_of(call, request.options.user_id), served.id}, request.messages));
   PreparedChat chat;
   chat.request = engine::chat_request(served.engine, request.messages, options);
+  note_prompt(call, chat.request.prompt.size());
   chat.thinks = format->reasons && options.thinking.value_or(format->thinking_by_default);
   chat.request.tools = offers;
   chat.request.stream_arguments = request.options.stream;
-  chat.request.guidance = guide_answer(served.engine, request.format, "response_format");
-  if (offers && request.format.kind == OutputFormat::Kind::kText) {
-    chat.request.guidance = guide_calls(served.engine, request.tools, request.tool_choice);
-  }
+  chat.request.guidance = std::move(guidance);
   if (demands_call(request.tool_choice)) {
-    if (request.format.kind != OutputFormat::Kind::kText) {
-      throw bad_value("tool_choice", "a call cannot be demanded together with a response_format");
-    }
-    if (request.messages.back().prefix) {
-      throw bad_value("tool_choice", "a call cannot be demanded where an answer has begun (prefix)");
-    }
     const auto begun = begin_call(*format, served, request);
     chat.request.prompt.insert(chat.request.prompt.end(), begun.begin(), begun.end());
     chat.request.forced_tokens = begun.size();

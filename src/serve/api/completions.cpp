@@ -149,8 +149,11 @@ void completions(const Call& call) {
   TextRequest request = read_text_request(parse_body(call.request.body));
   const NamedModel model = find_model(call.service, request.options.model);
   check_model(call, model);
+  check_time_limit(call);
   engine::Engine& engine = model.served.engine;
-  check_prompt_bytes(model.served, request.prompt.size() + request.suffix.size());
+  const size_t bytes = request.prompt.size() + request.suffix.size();
+  check_prompt_bytes(model.served, bytes);
+  note_prompt_text(call, bytes);
   engine::Request to_engine;
   if (!request.suffix.empty()) {
     to_engine.prompt = text::render_fim(*engine.tokenizer(), request.prompt, request.suffix);
@@ -161,6 +164,7 @@ void completions(const Call& call) {
     if (request.echo) request.prompt = engine.tokenizer()->decode(request.tokens);
     to_engine.prompt = std::move(request.tokens);
   }
+  note_prompt(call, to_engine.prompt.size());
   const CompletionOptions& options = request.options;
   to_engine.tenant = options.user_id;
   to_engine.sampling = options.sampling;

@@ -345,6 +345,8 @@ void check_prompt_tokens(const ServedModel& served, size_t tokens) {
   if (tokens >= static_cast<size_t>(context)) refuse_length(context, fmt::format("{}", tokens));
 }
 
+void check_time_limit(const Call& call) { time_limit_of(call); }
+
 void generate(const Call& call, const NamedModel& model, engine::Request request, int choices, bool stream,
               std::unique_ptr<AnswerWriter> writer) {
   engine::Engine& engine = model.served.engine;

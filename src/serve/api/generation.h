@@ -55,6 +55,9 @@ void check_prompt_bytes(const ServedModel& served, size_t bytes);
 // The same for so many tokens, which leave the context no room for one of an answer.
 void check_prompt_tokens(const ServedModel& served, size_t tokens);
 
+// Throws ApiError for an X-Request-Timeout-Ms that generate() would refuse: before the prompt is made.
+void check_time_limit(const Call& call);
+
 // Whose cache it is: the caller's key (its secret may be another tomorrow) and the user_id within it.
 std::string tenant_of(const Call& call, const std::string& user_id);
 

@@ -240,6 +240,7 @@ void responses(const Call& call) {
   ResponsesRequest request = read_responses_request(parse_body(call.request.body), call.request.body);
   const NamedModel model = find_model(call.service, request.chat.options.model);
   check_model(call, model);
+  check_time_limit(call);
   PreparedChat chat = prepare_chat(call, model, request.chat);
   auto writer =
       std::make_unique<ResponseWriter>(model.id, std::move(request.echo), std::move(request.namespaces));

@@ -44,7 +44,9 @@ void tokenize(const Call& call) {
     const std::string text = *fields.string(name);
     check_prompt_bytes(model.served, text.size());
     const bool special = fields.boolean("add_special_tokens").value_or(false);
+    note_prompt_text(call, text.size());
     tokens = special ? engine::text_request(engine, text).prompt : tokenizer.encode(text);
+    note_prompt(call, tokens.size());
   }
   Json json = {{"tokens", tokens}, {"count", tokens.size()}, {"max_model_len", engine.info().context_tokens}};
   if (fields.boolean("with_pieces").value_or(false)) {
@@ -61,6 +63,7 @@ void detokenize(const Call& call) {
   const NamedModel model = find_model(call.service, fields.string("model").value_or(""));
   check_model(call, model);
   const std::vector<text::TokenId> tokens = read_token_ids(fields.required("tokens"), "tokens");
+  note_prompt(call, tokens.size());
   const std::string text = model.served.engine.tokenizer()->decode(tokens);
   answer(call, {{"prompt", text}, {"content", text}}, tokens.size());
 }
