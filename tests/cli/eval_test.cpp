@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/json.h"
+#include "support/namespaces.h"
 #include "support/shell.h"
 #include "support/temporary_folder.h"
 
@@ -153,6 +154,7 @@ TEST(EvalProblems, AreTheSameEachTimeAndHaveWorkedCompletions) {
 }
 
 TEST(EvalSandbox, WorksAsRootAndAsANormalUser) {
+  HADAL_NEEDS_NAMESPACES();
   const test::TemporaryFolder folder;
   std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
   const std::string program =

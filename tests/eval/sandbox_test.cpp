@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "eval/verify/program_tests.h"
+#include "support/namespaces.h"
 #include "support/temporary_folder.h"
 
 namespace hadal::eval {
@@ -20,11 +22,15 @@ constexpr SandboxLimits kLimits = {
 
 class SandboxTest : public testing::Test {
  protected:
-  SandboxResult python(std::string_view program, std::string_view input = "") {
-    return sandbox_.run("python", program, input);
+  void SetUp() override {
+    HADAL_NEEDS_NAMESPACES();
+    sandbox_.emplace(kLimits);
   }
-  SandboxResult sh(std::string_view program) { return sandbox_.run("sh", program); }
-  Sandbox sandbox_{kLimits};
+  SandboxResult python(std::string_view program, std::string_view input = "") {
+    return sandbox_->run("python", program, input);
+  }
+  SandboxResult sh(std::string_view program) { return sandbox_->run("sh", program); }
+  std::optional<Sandbox> sandbox_;
 };
 
 TEST_F(SandboxTest, RunsAProgramAndTellsWhatItSaid) {
@@ -40,7 +46,7 @@ TEST_F(SandboxTest, RunsAProgramAndTellsWhatItSaid) {
   EXPECT_EQ(python("raise SystemExit(5)").status, 5);
   EXPECT_NE(python("1/0").errors.find("ZeroDivisionError"), std::string::npos);
   EXPECT_EQ(sh("kill -9 $$").status, 128 + 9);
-  EXPECT_THROW(sandbox_.run("perl", "print 1"), Error);
+  EXPECT_THROW(sandbox_->run("perl", "print 1"), Error);
 }
 
 TEST_F(SandboxTest, TheSameProgramSaysTheSame) {
@@ -200,7 +206,7 @@ TEST(SandboxRefused, SaysClearlyWhatIsMissing) {
 
 TEST_F(SandboxTest, ProgramTestsPassAndFail) {
   const auto outcome = [&](const base::Json& facts, std::string_view program, bool all = false) {
-    return run_program_tests(sandbox_, *parse_program_tests(facts), program, all);
+    return run_program_tests(*sandbox_, *parse_program_tests(facts), program, all);
   };
   const base::Json cases = {
       {"tests", {{{"input", "1 2"}, {"output", "3\n"}}, {{"input", "5 6"}, {"output", "11"}}}}};

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "posttrain/rewards/reward_sum.h"
 #include "posttrain/sample.h"
+#include "support/namespaces.h"
 
 namespace hadal::posttrain {
 namespace {
@@ -117,6 +118,7 @@ TEST(HttpReward, ASilentServerIsLeft) {
 }
 
 TEST(ProgramReward, RunsTheTestsOfTheProblem) {
+  HADAL_NEEDS_NAMESPACES();
   RewardSum sum(parse_reward_parts(R"(program{"seconds":2,"memory_mib":128},program{"partial":true}=0.5)"));
   const auto score = [&](const std::string& answer, const base::Json& tests) {
     Sample sample("<think>x</think><answer>" + answer + "</answer>");
