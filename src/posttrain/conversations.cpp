@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/json.h"
+#include "base/raw_json.h"
+#include "text/chat/tool_json.h"
 
 namespace hadal::posttrain {
 namespace {
@@ -48,21 +50,31 @@ std::string content_of(const Json& message, const std::string& where) {
   return content;
 }
 
-// JSON text of what may be an object already, as some files have it.
-std::string arguments_of(const Json& function, const std::string& where) {
+void check_keys(const Json& object, const char* key, const std::string& where) {
+  if (base::has_too_many_keys(object))
+    bad("{}: {}: an object of it has over {} keys", where, key, base::kMaxOrderedKeys);
+}
+
+// JSON text of what may be an object already, as some files have it: with its keys in the order of the line
+// `raw`, spaced as templates and models space them.
+std::string arguments_of(const Json& function, std::string_view raw, const std::string& where) {
   const Json* value = field(function, "arguments");
-  if (value != nullptr && value->is_object()) return base::dump_json(*value);
+  if (value != nullptr && value->is_object()) {
+    check_keys(*value, "arguments", where);
+    return text::respaced_json(base::raw_member(raw, "arguments"));
+  }
   const std::string arguments = string_field(function, "arguments", where, true);
   const Json parsed = Json::parse(arguments, nullptr, /*allow_exceptions=*/false);
   if (!parsed.is_object()) bad("{}: arguments are no JSON object", where);
   return arguments;
 }
 
-std::vector<text::ToolCall> calls_of(const Json& message, const std::string& where) {
+std::vector<text::ToolCall> calls_of(const Json& message, std::string_view raw, const std::string& where) {
   std::vector<text::ToolCall> calls;
   const Json* list = field(message, "tool_calls");
   if (list == nullptr) return calls;
   if (!list->is_array()) bad("{}: tool_calls is no list", where);
+  const auto raws = base::raw_elements(base::raw_member(raw, "tool_calls"));
   for (size_t i = 0; i < list->size(); ++i) {
     const std::string here = fmt::format("{}: tool_calls[{}]", where, i);
     const Json& call = (*list)[i];
@@ -70,16 +82,18 @@ std::vector<text::ToolCall> calls_of(const Json& message, const std::string& whe
     if (function == nullptr || !function->is_object()) bad("{}: function is missing", here);
     const std::string name = string_field(*function, "name", here, true);
     if (name.empty()) bad("{}: name is empty", here);
-    calls.push_back({string_field(call, "id", here, false), name, arguments_of(*function, here)});
+    calls.push_back({string_field(call, "id", here, false), name,
+                     arguments_of(*function, base::raw_member(raws.at(i), "function"), here)});
   }
   return calls;
 }
 
-std::vector<text::ToolDefinition> tools_of(const Json& line) {
+std::vector<text::ToolDefinition> tools_of(const Json& line, std::string_view raw) {
   std::vector<text::ToolDefinition> tools;
   const Json* list = field(line, "tools");
   if (list == nullptr) return tools;
   if (!list->is_array()) bad("tools is no list");
+  const auto raws = base::raw_elements(base::raw_member(raw, "tools"));
   for (size_t i = 0; i < list->size(); ++i) {
     const std::string here = fmt::format("tools[{}]", i);
     const Json* function = (*list)[i].is_object() ? field((*list)[i], "function") : nullptr;
@@ -89,7 +103,8 @@ std::vector<text::ToolDefinition> tools_of(const Json& line) {
     tool.description = string_field(*function, "description", here, false);
     if (const Json* parameters = field(*function, "parameters")) {
       if (!parameters->is_object()) bad("{}: parameters are no JSON object", here);
-      tool.parameters = base::dump_json(*parameters);
+      check_keys(*parameters, "parameters", here);
+      tool.parameters = base::raw_member(base::raw_member(raws.at(i), "function"), "parameters");
     }
     tools.push_back(std::move(tool));
   }
@@ -146,7 +161,8 @@ Conversation parse_conversation(std::string_view line) {
   if (messages == nullptr || !messages->is_array() || messages->empty())
     bad("messages is no list of messages");
   Conversation conversation;
-  conversation.tools = tools_of(json);
+  conversation.tools = tools_of(json, line);
+  const auto raws = base::raw_elements(base::raw_member(line, "messages"));
   OrderCheck order;
   bool any = false;
   for (size_t i = 0; i < messages->size(); ++i) {
@@ -158,7 +174,7 @@ Conversation parse_conversation(std::string_view line) {
     if (message.role == "developer") message.role = "system";
     message.content = content_of(from, where);
     const bool assistant = message.role == "assistant";
-    message.tool_calls = calls_of(from, where);
+    message.tool_calls = calls_of(from, raws.at(i), where);
     if (assistant) {
       message.reasoning_content = string_field(from, "reasoning_content", where, false);
       if (message.content.empty() && message.tool_calls.empty()) bad("{}: assistant says nothing", where);

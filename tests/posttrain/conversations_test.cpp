@@ -42,14 +42,30 @@ TEST(Conversations, AllFieldsAreRead) {
   EXPECT_EQ(c.messages[4].reasoning_content, "f says so");
   EXPECT_EQ(c.learn, (std::vector<bool>{false, false, true, false, true, false, false}));
   ASSERT_EQ(c.tools.size(), 1u);
-  EXPECT_EQ(c.tools[0].parameters, R"({"type":"object"})");
+  EXPECT_EQ(c.tools[0].parameters, R"({"type": "object"})");
 }
 
 TEST(Conversations, ArgumentsMayBeAnObject) {
   const auto c = parse_conversation(
       talk(kUser +
            R"(, {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"a": 1}}}]})"));
-  EXPECT_EQ(c.messages[1].tool_calls[0].arguments, R"({"a":1})");
+  EXPECT_EQ(c.messages[1].tool_calls[0].arguments, R"({"a": 1})");
+}
+
+TEST(Conversations, KeysKeepTheirOrder) {
+  const auto c = parse_conversation(
+      R"({"tools": [{"function": {"parameters": {"z":1}, "name": "f", "parameters": {"z":{"y":1,"b":2},"a":3}}}], "messages": [)" +
+      kUser +
+      R"(, {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"z":[1,{"y":2,"b":"}"}],"a":1}}}]}]})");
+  EXPECT_EQ(c.tools[0].parameters, R"({"z":{"y":1,"b":2},"a":3})");
+  EXPECT_EQ(c.messages[1].tool_calls[0].arguments, R"({"z": [1, {"y": 2, "b": "}"}], "a": 1})");
+  std::string many = "{";
+  for (int i = 0; i < 1001; ++i) many += fmt::format("{}\"{}\": 0", i == 0 ? "" : ", ", i);
+  EXPECT_NE(reason(talk(kUser +
+                        R"(, {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": )" +
+                        many + "}}}]}"))
+                .find("has over 1000 keys"),
+            std::string::npos);
 }
 
 TEST(Conversations, WhatIsWrongIsSaid) {

@@ -6,8 +6,8 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "base/raw_json.h"
 #include "serve/api/chat_completions.h"
-#include "serve/api/raw_json.h"
 #include "serve/api/responses_request.h"
 #include "support/temporary_folder.h"
 #include "text/chat/markers.h"
@@ -21,22 +21,22 @@ using base::Json;
 TEST(RawJson, FindsMembersAsTheyWereWritten) {
   const std::string_view json =
       R"( { "a" : {"z": 1, "b":[2 , "}]\""]} ,"c":-1.5e3,"d" :"x\\" , "a\u0062": null} )";
-  EXPECT_EQ(raw_member(json, "a"), R"({"z": 1, "b":[2 , "}]\""]})");
-  EXPECT_EQ(raw_member(json, "c"), "-1.5e3");
-  EXPECT_EQ(raw_member(json, "d"), R"("x\\")");
-  EXPECT_EQ(raw_member(json, "ab"), "null");
-  EXPECT_EQ(raw_member(json, "e"), "");
-  EXPECT_EQ(raw_member(R"({"a": 1, "a": 2})", "a"), "2");  // the last one, as the parser has it
-  EXPECT_EQ(raw_member("{}", "a"), "");
-  EXPECT_EQ(raw_member("[1]", "a"), "");
-  EXPECT_EQ(raw_member("", "a"), "");
+  EXPECT_EQ(base::raw_member(json, "a"), R"({"z": 1, "b":[2 , "}]\""]})");
+  EXPECT_EQ(base::raw_member(json, "c"), "-1.5e3");
+  EXPECT_EQ(base::raw_member(json, "d"), R"("x\\")");
+  EXPECT_EQ(base::raw_member(json, "ab"), "null");
+  EXPECT_EQ(base::raw_member(json, "e"), "");
+  EXPECT_EQ(base::raw_member(R"({"a": 1, "a": 2})", "a"), "2");  // the last one, as the parser has it
+  EXPECT_EQ(base::raw_member("{}", "a"), "");
+  EXPECT_EQ(base::raw_member("[1]", "a"), "");
+  EXPECT_EQ(base::raw_member("", "a"), "");
 }
 
 TEST(RawJson, FindsElements) {
-  const auto elements = raw_elements(R"([ 1, "a,b" , {"x": [1, 2]},[], true ])");
+  const auto elements = base::raw_elements(R"([ 1, "a,b" , {"x": [1, 2]},[], true ])");
   EXPECT_EQ(elements, (std::vector<std::string_view>{"1", "\"a,b\"", R"({"x": [1, 2]})", "[]", "true"}));
-  EXPECT_TRUE(raw_elements("[ ]").empty());
-  EXPECT_TRUE(raw_elements("{}").empty());
+  EXPECT_TRUE(base::raw_elements("[ ]").empty());
+  EXPECT_TRUE(base::raw_elements("{}").empty());
 }
 
 TEST(OutputFormat, KeepsTheOrderOfKeys) {

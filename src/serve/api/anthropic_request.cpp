@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "serve/api/raw_json.h"
+#include "base/raw_json.h"
 
 namespace hadal::serve::api {
 
@@ -36,7 +36,7 @@ void add_block(const Json& json, std::string_view raw, const std::string& path, 
     check_word(call.name, kMaxFunctionNameBytes, block.path("name"));
     if (const Json* input = block.find("input")) {
       if (!input->is_object()) throw wrong_type(block.path("input"), "object", *input);
-      const std::string_view text = raw_member(raw, "input");
+      const std::string_view text = base::raw_member(raw, "input");
       call.arguments = text.empty() ? base::dump_json(*input) : std::string(text);
     }
     content.calls.push_back(std::move(call));
@@ -66,7 +66,7 @@ void add_message(const Json& json, std::string_view raw, size_t index, bool last
   if (said.is_string()) {
     content.text = said.get<std::string>();
   } else if (said.is_array()) {
-    const auto raws = raw_elements(raw_member(raw, "content"));
+    const auto raws = base::raw_elements(base::raw_member(raw, "content"));
     for (size_t i = 0; i < said.size(); ++i) {
       add_block(said[i], i < raws.size() ? raws[i] : "", fields.path(fmt::format("content[{}]", i).c_str()),
                 assistant, content);
@@ -121,7 +121,7 @@ ChatRequest read_anthropic_request(const Json& body, std::string_view raw, bool 
   const Json& messages = fields.required("messages");
   if (!messages.is_array()) throw wrong_type("messages", "array", messages);
   if (messages.empty()) throw bad_value("messages", "at least one message is needed");
-  const auto raws = raw_elements(raw_member(raw, "messages"));
+  const auto raws = base::raw_elements(base::raw_member(raw, "messages"));
   for (size_t i = 0; i < messages.size(); ++i) {
     add_message(messages[i], i < raws.size() ? raws[i] : "", i, i + 1 == messages.size(), request.messages);
   }
@@ -137,7 +137,7 @@ ChatRequest read_anthropic_request(const Json& body, std::string_view raw, bool 
       effort_thinks(*effort, "output_config.effort");  // says how much, not whether
     }
     if (const Json* format = inner.find("format")) {
-      const std::string_view text = raw_member(raw_member(raw, "output_config"), "format");
+      const std::string_view text = base::raw_member(base::raw_member(raw, "output_config"), "format");
       request.format = read_output_format(*format, text, "output_config.format");
     }
   }

@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "base/raw_json.h"
 #include "serve/api/auth.h"
 #include "serve/api/json_text.h"
 #include "serve/api/logprobs.h"
 #include "serve/api/model_names.h"
 #include "serve/api/openai_writer.h"
-#include "serve/api/raw_json.h"
 
 namespace hadal::serve::api {
 
@@ -236,7 +236,7 @@ ChatRequest read_chat_request(const Json& body, std::string_view raw) {
   request.options = read_completion_options(fields);
   read_logprobs(fields, request.options.sampling);
   if (const Json* format = fields.find("response_format")) {
-    request.format = read_output_format(*format, raw_member(raw, "response_format"), "response_format");
+    request.format = read_output_format(*format, base::raw_member(raw, "response_format"), "response_format");
   }
   return request;
 }

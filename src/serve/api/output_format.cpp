@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "serve/api/raw_json.h"
+#include "base/raw_json.h"
 #include "text/chat/markers.h"
 
 namespace hadal::serve::api {
@@ -93,8 +93,8 @@ OutputFormat read_output_format(const Json& format, std::string_view raw, const 
                        inner != nullptr ? path + ".json_schema." : path + ".");
   const Json& schema = members.required("schema");
   if (!schema.is_object()) throw wrong_type(members.path("schema"), "object", schema);
-  if (inner != nullptr) raw = raw_member(raw, "json_schema");
-  const std::string_view text = raw_member(raw, "schema");
+  if (inner != nullptr) raw = base::raw_member(raw, "json_schema");
+  const std::string_view text = base::raw_member(raw, "schema");
   return {OutputFormat::Kind::kJsonSchema, text.empty() ? base::dump_json(schema) : std::string(text)};
 }
 

@@ -6,7 +6,7 @@
 #include <array>
 #include <utility>
 
-#include "serve/api/raw_json.h"
+#include "base/raw_json.h"
 
 namespace hadal::serve::api {
 
@@ -169,7 +169,8 @@ ResponsesRequest read_responses_request(const Json& body, std::string_view raw) 
   }
   if (const Json* text = fields.find("text")) {
     if (const Json* format = Fields(*text, "text.").find("format"))
-      chat.format = read_output_format(*format, raw_member(raw_member(raw, "text"), "format"), "text.format");
+      chat.format = read_output_format(*format, base::raw_member(base::raw_member(raw, "text"), "format"),
+                                       "text.format");
   }
   chat.options = read_completion_options(fields);
   chat.options.choices = 1;

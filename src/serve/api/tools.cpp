@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "serve/api/raw_json.h"
+#include "base/raw_json.h"
 
 namespace hadal::serve::api {
 
@@ -13,22 +13,15 @@ using Kind = ToolChoice::Kind;
 
 namespace {
 
-// Those who keep the order of keys compare each with all before it.
-constexpr size_t kMaxKeys = 1000;
-
-bool has_too_many_keys(const Json& json) {
-  if (json.is_object() && json.size() > kMaxKeys) return true;
-  return json.is_structured() && std::any_of(json.begin(), json.end(), has_too_many_keys);
-}
-
 std::string read_schema(const Fields& fields, const char* name, std::string_view raw) {
   const Json* schema = fields.find(name);
   if (schema == nullptr) return {};
   if (!schema->is_object()) throw wrong_type(fields.path(name), "object", *schema);
-  if (has_too_many_keys(*schema)) {
-    throw bad_value(fields.path(name), fmt::format("an object of it has over {} keys", kMaxKeys));
+  if (base::has_too_many_keys(*schema)) {
+    throw bad_value(fields.path(name),
+                    fmt::format("an object of it has over {} keys", base::kMaxOrderedKeys));
   }
-  const std::string_view text = raw_member(raw, name);
+  const std::string_view text = base::raw_member(raw, name);
   return text.empty() ? base::dump_json(*schema) : std::string(text);
 }
 
@@ -65,7 +58,7 @@ std::vector<Tool> read_tool_list(
   };
   check_number(list->size());
   std::vector<Tool> tools;
-  const auto raws = raw_elements(raw_member(raw, "tools"));
+  const auto raws = base::raw_elements(base::raw_member(raw, "tools"));
   for (size_t i = 0; i < list->size(); ++i) {
     read_one(Fields((*list)[i], fmt::format("{}[{}].", path, i)), i < raws.size() ? raws[i] : "", tools);
     check_number(tools.size());
@@ -80,7 +73,7 @@ std::vector<Tool> read_tools(const Fields& fields, std::string_view raw) {
   return read_tool_list(fields, raw, [](const Fields& tool, std::string_view text, std::vector<Tool>& tools) {
     check_tool_type(tool, "function");
     tools.push_back(read_function(Fields(tool.required("function"), tool.path("function.")),
-                                  raw_member(text, "function")));
+                                  base::raw_member(text, "function")));
   });
 }
 

@@ -50,6 +50,12 @@ Ordered as_offered(const ToolDefinition& tool) {
 
 }  // namespace
 
+std::string respaced_json(std::string_view json) {
+  std::string out;
+  write_line(Ordered::parse(json), out);
+  return out;
+}
+
 std::string parameters_json(const ToolDefinition& tool) {
   std::string out;
   write_line(parameters_of(tool), out);

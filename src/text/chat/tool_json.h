@@ -13,6 +13,9 @@
 
 namespace hadal::text {
 
+// JSON text again on one line: {"a": 1, "b": [1, 2]}. `json` is valid.
+std::string respaced_json(std::string_view json);
+
 // {"a": 1, "b": [1, 2]} on one line. Throws Error{kBadInput} naming the tool when its parameters are not a
 // JSON object.
 std::string parameters_json(const ToolDefinition& tool);

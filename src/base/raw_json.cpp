@@ -1,11 +1,9 @@
-#include "serve/api/raw_json.h"
+#include "base/raw_json.h"
 
 #include <algorithm>
 #include <string>
 
-#include "base/json.h"
-
-namespace hadal::serve::api {
+namespace hadal::base {
 
 namespace {
 
@@ -61,11 +59,16 @@ class Walker {
 bool is_name(std::string_view raw, std::string_view name) {
   if (raw.size() < 2) return false;
   if (raw.find('\\') == std::string_view::npos) return raw.substr(1, raw.size() - 2) == name;
-  const base::Json key = base::Json::parse(raw, nullptr, false);
+  const Json key = Json::parse(raw, nullptr, false);
   return key.is_string() && key.get_ref<const std::string&>() == name;
 }
 
 }  // namespace
+
+bool has_too_many_keys(const Json& json) {
+  if (json.is_object() && json.size() > kMaxOrderedKeys) return true;
+  return json.is_structured() && std::any_of(json.begin(), json.end(), has_too_many_keys);
+}
 
 std::string_view raw_member(std::string_view json, std::string_view name) {
   Walker walker(json);
@@ -90,4 +93,4 @@ std::vector<std::string_view> raw_elements(std::string_view json) {
   return elements;
 }
 
-}  // namespace hadal::serve::api
+}  // namespace hadal::base
