@@ -345,6 +345,7 @@ void OutputParser::on_json_call(std::string_view text) {
   }
   if (format_.tools == ToolSyntax::kJsonTagged) {
     raw_ += text.substr(taken);  // </tool_call> ends it
+    tail_ += text.substr(taken);
     return;
   }
   if (json_.state() == JsonCallReader::State::kOther) {
@@ -369,6 +370,7 @@ void OutputParser::begin_calls(std::string_view spelled) {
 void OutputParser::begin_call(std::string_view spelled) {
   if (state_ != State::kBetweenCalls) begin_calls({});
   raw_ = spelled;
+  tail_.clear();
   head_.clear();
   body_.clear();
   has_sep_ = false;
@@ -427,22 +429,30 @@ void OutputParser::end_call(std::string_view spelled) {
     has_sep_ = true;
     body_ += body_.empty() ? "{}" : "}";
   }
-  if (format_.tools == ToolSyntax::kJsonTagged && !told_) {  // its keys may stand in any order
-    const std::string_view inner = std::string_view(raw_).substr(kTaggedCallBegin.size());
-    if (json_.state() != JsonCallReader::State::kWhole) {
-      has_sep_ = JsonCallReader::read(trimmed(inner), &head_, &body_);
+  bool closed = true;  // the object ends where the call does
+  if (format_.tools == ToolSyntax::kJsonTagged) {
+    if (json_.state() == JsonCallReader::State::kWhole) {
+      closed = told_ || trimmed(tail_).empty();  // what follows a told one is said behind it
+    } else {                                     // its keys may stand in any order
+      const std::string_view inner = std::string_view(raw_).substr(kTaggedCallBegin.size());
+      std::string name, read;
+      closed = JsonCallReader::read(trimmed(inner), &name, &read);
+      if (closed) tail_.clear();
+      if (closed && !told_) head_ = name, body_ = read;
     }
+    if (!told_) has_sep_ = closed;
   }
   const bool good = split_call(/*whole=*/true, &call);
   std::string arguments(call.block ? without_fence(call.arguments) : trimmed(call.arguments));
   if (arguments.empty()) arguments = "{}";
-  const bool object = good && is_json_object(arguments);
+  const bool object = good && closed && is_json_object(arguments);
   if (told_) {
     const size_t begin = std::min(call.arguments.find_first_not_of(kBlank), call.arguments.size());
     const size_t told = told_bytes_ > begin ? told_bytes_ - begin : 0;
     if (told < arguments.size()) say(Kind::kCallArguments, std::string_view(arguments).substr(told));
     say(Kind::kCallEnd, {}, object);
     ++calls_;
+    content(trimmed(tail_));
   } else if (object) {
     group_.clear();
     say(Kind::kCallBegin, call.name);
@@ -461,6 +471,7 @@ void OutputParser::abandon_call() {
   if (told_) {
     say(Kind::kCallEnd, {}, false);
     ++calls_;
+    content(trimmed(tail_));
   } else {
     spoiled_ = true;
     content(std::exchange(group_, {}));

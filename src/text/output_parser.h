@@ -128,6 +128,7 @@ class OutputParser {
   bool spoiled_ = false;  // a call of this round became content
   int calls_before_round_ = 0;
   std::string raw_;   // the call as spelled, for content when it fails
+  std::string tail_;  // what of it stands behind its JSON object
   std::string head_;  // before <｜tool▁sep｜>
   std::string body_;  // behind it
   bool has_sep_ = false;

@@ -89,6 +89,8 @@ TEST(ChatFormatQwen, ToolsCallsAndResults) {
         << format;
   }
   EXPECT_EQ(text_of("qwen3", {user("?")}, {.tools = look()}), TURN("system", TOOLS) TURN("user", "?") ANSWER);
+  EXPECT_EQ(text_of("qwq", {user("?")}, {.tools = look()}),
+            TURN("system", "\n\n" TOOLS) TURN("user", "?") ANSWER "<think>\n");
 }
 
 TEST(ChatFormatQwen, Thinking) {
@@ -104,6 +106,7 @@ TEST(ChatFormatQwen, Thinking) {
   EXPECT_EQ(text_of("qwen3-thinking", messages), history + "<think>\n");
   EXPECT_TRUE(starts("qwen3-thinking", messages));
   EXPECT_SAYS(error_of("qwen3-thinking", messages, {.thinking = false}), "always thinks");
+  EXPECT_EQ(text_of("qwq", messages), history + "<think>\n");
   EXPECT_SAYS(error_of("qwen3-instruct", messages, {.thinking = true}), "has no thinking");
   // Between the calls of one answer the reasoning stays.
   EXPECT_EQ(
@@ -172,12 +175,20 @@ TEST(ChatFormatQwen, IsFoundFromTheCheckpoint) {
   const std::string tools =
       roles + "<tool_call>{\"name\": <function-name>, \"arguments\": <args-json-object>}";
   EXPECT_EQ(found(qwen, roles, "", "qwen2"), "chatml");
-  EXPECT_EQ(found(qwen, roles + "You are a helpful assistant.", "", "qwen2"), "qwen2");
+  EXPECT_EQ(found(qwen, roles + "You are a helpful assistant.<|im_end|>", "", "qwen2"), "qwen2");
+  EXPECT_EQ(found(qwen, roles + "You are a helpful assistant<|im_end|>", "", "qwen2"), "none");  // Qwen1.5
+  // `chatml` writes no first token: a template that does is something else.
+  EXPECT_EQ(found(qwen, "{{ bos_token }}" + roles, "", "mistral"), "none");
+  EXPECT_EQ(found(qwen, "{{ '<s>' }}" + roles, "", "mistral"), "none");
   EXPECT_EQ(found(qwen, tools + "messages[0]['role'] You are Qwen, created by", "", "qwen2"), "qwen2.5");
   EXPECT_EQ(found(qwen, tools + "messages[0].role{% if enable_thinking %}<think>", "", "qwen3"), "qwen3");
   EXPECT_EQ(found(qwen, tools + "messages[0].role", "", "qwen3"), "qwen3-instruct");
   EXPECT_EQ(found(qwen, tools + "messages[0].role{{ '<|im_start|>assistant\\n<think>\\n' }}", "", "qwen3"),
             "qwen3-thinking");
+  const std::string qwq = tools + "messages[0]['role']{{ '<|im_start|>assistant\\n<think>\\n' }}";
+  EXPECT_EQ(found(qwen, qwq, "", "qwen2"), "qwq");
+  EXPECT_EQ(found(qwen, qwq + "{%- if not enable_thinking -%}", "", "qwen2"), "qwq");
+  EXPECT_EQ(found(qwen, "", "QwQ-32B-Q4_K_M", "qwen2"), "qwq");
   // Qwen2.5-Math, Qwen3-Coder and Phi-4 are something else.
   EXPECT_EQ(found(qwen, tools + "Please reason step by step", "", "qwen2"), "none");
   EXPECT_EQ(found(qwen, roles + "<tool_call>\n<function=", "", "qwen3"), "none");
@@ -256,6 +267,31 @@ TEST(OutputParserQwen, WhatIsNoCallIsContent) {
   const std::string cut = "<tool_call>\n{\"name\": \"a\", \"arguments\": {\"x\": ";
   EXPECT_EQ(told("qwen2.5", cut), "c(" + cut + ")");
   EXPECT_EQ(told("qwen2.5", cut, {.tools = true, .stream_arguments = true}), "call(a) args({\"x\":) end!");
+}
+
+// Nothing of an answer is lost, and no call is complete that its object does not close.
+TEST(OutputParserQwen, WhatFollowsTheObjectIsKept) {
+  const OutputOptions streamed{.tools = true, .stream_arguments = true};
+  const std::string a = "{\"name\": \"a\", \"arguments\": {\"x\": 1}}";
+  const std::string b = "{\"name\": \"b\", \"arguments\": {}}";
+  const auto in_call = [](const std::string& text) { return "<tool_call>\n" + text + "\n</tool_call>"; };
+  EXPECT_EQ(told("qwen2.5", in_call(a + "\n" + b)), "c(" + in_call(a + "\n" + b) + ")");
+  EXPECT_EQ(told("qwen2.5", in_call(a + "\n" + b), streamed), "call(a) args({\"x\": 1}) end c(" + b + ")");
+  // No end: what stands there is said, and the call is cut.
+  EXPECT_EQ(told("qwen2.5", "<tool_call>\n" + a + "\nand so", streamed),
+            "call(a) args({\"x\": 1}) end! c(and so)");
+  const std::string open = in_call("{\"name\": \"a\", \"arguments\": {\"x\": 1}");
+  EXPECT_EQ(told("qwen2.5", open), "c(" + open + ")");
+  EXPECT_EQ(told("qwen2.5", open, streamed), "call(a) args({\"x\": 1}) end!");
+  // More members than a call needs are no harm; what is no member is.
+  const std::string more = "{\"name\": \"a\", \"arguments\": {\"x\": 1}, \"id\": 7}";
+  for (const bool stream : {false, true}) {
+    const OutputOptions options{.tools = true, .stream_arguments = stream};
+    EXPECT_EQ(told("qwen2.5", in_call(more), options).substr(0, 12), "call(a) args") << stream;
+    EXPECT_TRUE(told("qwen2.5", in_call(more), options).ends_with(" end")) << stream;
+  }
+  EXPECT_EQ(told("qwen2.5", in_call("{\"name\": \"a\", \"arguments\": {\"x\": 1} oh}"), streamed),
+            "call(a) args({\"x\": 1}) end! c(oh})");
 }
 
 TEST(OutputParserLlama, ACallIsTheWholeAnswer) {

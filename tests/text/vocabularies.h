@@ -108,7 +108,7 @@ inline const std::shared_ptr<const Tokenizer>& llama_tokenizer() {
 // The one that has the format's markers; null for DeepSeek's family.
 inline std::shared_ptr<const Tokenizer> tokenizer_for(std::string_view format) {
   if (format.starts_with("kimi") || format == "moonlight") return kimi_tokenizer();
-  if (format.starts_with("qwen") || format == "chatml") return qwen_tokenizer();
+  if (format.starts_with("qw") || format == "chatml") return qwen_tokenizer();
   if (format.starts_with("llama")) return llama_tokenizer();
   return format.starts_with("glm") ? glm_tokenizer() : nullptr;
 }

@@ -91,7 +91,7 @@ class Writer {
     out_.text("\n");
     out_.text(content);
     if (!tools.empty()) {
-      if (given || !content.empty()) out_.text("\n\n");
+      if (given || !content.empty() || turns_.break_before_tools) out_.text("\n\n");
       out_.own_words(kBeforeTools);
       for (const ToolDefinition& tool : tools) out_.text("\n" + tool_json(tool));
       out_.own_words(kBehindTools);

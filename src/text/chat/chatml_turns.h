@@ -15,7 +15,8 @@ struct ChatMlTurns {
   // Answers behind the last user keep their reasoning, <think>\n{reasoning}\n</think>\n\n; the history drops
   // it.
   bool thinks = false;
-  bool opens_reasoning = false;  // the prompt ends in <think>\n
+  bool opens_reasoning = false;     // the prompt ends in <think>\n
+  bool break_before_tools = false;  // an empty line before the tools without a system text, too
 };
 
 bool write_chatml(const ChatMlTurns& turns, PromptWriter& out, std::span<const Message> messages,

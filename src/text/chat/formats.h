@@ -23,6 +23,7 @@ extern const ChatFormat kQwen25;
 extern const ChatFormat kQwen3;
 extern const ChatFormat kQwen3Instruct;
 extern const ChatFormat kQwen3Thinking;
+extern const ChatFormat kQwQ;
 extern const ChatFormat kLlama3;
 extern const ChatFormat kLlama31;
 

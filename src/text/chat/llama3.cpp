@@ -44,7 +44,7 @@ void write_answer(const Message& message, PromptWriter& out) {
     out.tokens(message.tokens->answer);
   } else if (message.tool_calls.empty()) {
     out.text(stripped(message.content));
-  } else {  // text beside a call has no place in the template
+  } else {  // text beside a call has no place in the template: of the history it is dropped
     const ToolCall& call = message.tool_calls[0];
     out.text("{\"name\": " + json_string(call.name) + ", \"parameters\": ");
     out.text(call.arguments.empty() ? "{}" : call.arguments);
@@ -105,8 +105,17 @@ bool write(const ChatFormat& format, PromptWriter& out, std::span<const Message>
 }
 
 void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool) {
-  out.reasoning_as_text(messages.back().reasoning_content);
-  write_answer(messages.back(), out);
+  const Message& message = messages.back();
+  if (!message.tool_calls.empty() &&
+      !(stripped(message.content).empty() && message.reasoning_content.empty())) {
+    throw_error(
+        ErrorCode::kBadInput,
+        "[chat] message {}: text or reasoning beside a call has no place in format llama-3.1: a call is "
+        "the whole answer",
+        messages.size() - 1);
+  }
+  out.reasoning_as_text(message.reasoning_content);
+  write_answer(message, out);
 }
 
 }  // namespace

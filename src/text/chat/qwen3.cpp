@@ -1,6 +1,7 @@
 // Qwen3 (tokenizer_config.json): ChatML with tools, no default system message and three ways to think:
 // by a switch (Qwen3: <think>\n\n</think>\n\n at the prompt's end turns it off), never (Instruct-2507) and
-// always (Thinking-2507: the prompt ends in <think>\n; QwQ-32B's does too).
+// always (Thinking-2507: the prompt ends in <think>\n). QwQ-32B always thinks, too, and differs in one empty
+// line.
 #include "text/chat/chatml_turns.h"
 #include "text/chat/formats.h"
 #include "text/chat/markers.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr ChatMlTurns kSwitch = {.thinks = true};
 constexpr ChatMlTurns kNever = {};
 constexpr ChatMlTurns kAlways = {.thinks = true, .opens_reasoning = true};
+constexpr ChatMlTurns kOfQwQ = {.thinks = true, .opens_reasoning = true, .break_before_tools = true};
 
 template <const ChatMlTurns& turns>
 bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
@@ -44,12 +46,21 @@ const ChatFormat kQwen3Instruct = {.name = "qwen3-instruct",
                                    .answer = answer<kNever>};
 
 const ChatFormat kQwen3Thinking = {.name = "qwen3-thinking",
-                                   .about = "Qwen3-Thinking-2507, QwQ-32B",
+                                   .about = "Qwen3-Thinking-2507",
                                    .tools = ToolSyntax::kJsonTagged,
                                    .reasons = true,
                                    .thinking_by_default = true,
                                    .end_tokens = {kImEnd, kEndOfText},
                                    .write = write<kAlways>,
                                    .answer = answer<kAlways>};
+
+const ChatFormat kQwQ = {.name = "qwq",
+                         .about = "QwQ-32B",
+                         .tools = ToolSyntax::kJsonTagged,
+                         .reasons = true,
+                         .thinking_by_default = true,
+                         .end_tokens = {kImEnd, kEndOfText},
+                         .write = write<kOfQwQ>,
+                         .answer = answer<kOfQwQ>};
 
 }  // namespace hadal::text

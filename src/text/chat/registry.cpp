@@ -29,6 +29,14 @@ struct Signs {
   bool chatml() const { return has(jinja, kImStart) && has(jinja, kImEnd); }
   // Hermes, Qwen3-Coder and others have <tool_call> of their own.
   bool qwen_tools() const { return chatml() && has(jinja, "<args-json-object>"); }
+  bool opens_qwen_reasoning() const {
+    return qwen_tools() && (has(jinja, "<|im_start|>assistant\\n<think>\\n") ||
+                            has(jinja, "<|im_start|>assistant\n<think>\n"));
+  }
+  // Which token it is stands beside the template, in no place that all checkpoints share.
+  bool begins_text() const {
+    return has(jinja, "bos_token") || has(jinja, kBos) || has(jinja, kBeginOfText) || has(jinja, "<s>");
+  }
   bool llama_roles() const { return has(jinja, kHeaderBegin) && has(jinja, kEotId); }
   bool named(std::string_view family) const { return has(name, family) && has(name, "instruct"); }
   bool dense() const {
@@ -43,7 +51,7 @@ struct Row {
 };
 
 // In the order in which they are asked.
-constexpr std::array<Row, 19> kRows = {{
+constexpr std::array<Row, 20> kRows = {{
     {&kDeepSeekV31,
      [](const Signs& s) {
        return s.deepseek_roles() && has(s.jinja, "thinking") && !has(s.jinja, "```json");
@@ -77,33 +85,32 @@ constexpr std::array<Row, 19> kRows = {{
        return has(s.jinja, "[gMASK]<sop>") && has(s.jinja, kArgKeyBegin) && !has(s.jinja, "<|user|>\n");
      },
      [](const Signs& s) { return s.architecture == "glm4_moe_lite" || has(s.name, "glm-4.7"); }},
+    // Copies of QwQ-32B's template know enable_thinking: asked before Qwen3.
+    {&kQwQ, [](const Signs& s) { return s.opens_qwen_reasoning() && has(s.jinja, "messages[0]['role']"); },
+     [](const Signs& s) { return has(s.name, "qwq-32b") && !has(s.name, "preview"); }},
     {&kQwen3, [](const Signs& s) { return s.qwen_tools() && has(s.jinja, "enable_thinking"); },
      [](const Signs& s) {
        return has(s.name, "qwen3-") && !has(s.name, "base") && !has(s.name, "2507") &&
               !has(s.name, "coder") && s.tokenizer.find(kImStart) && s.tokenizer.find(kThinkBegin);
      }},
-    // QwQ-32B's is the same but for reasoning between calls.
-    {&kQwen3Thinking,
-     [](const Signs& s) {
-       return s.qwen_tools() && (has(s.jinja, "<|im_start|>assistant\\n<think>\\n") ||
-                                 has(s.jinja, "<|im_start|>assistant\n<think>\n"));
-     },
+    {&kQwen3Thinking, [](const Signs& s) { return s.opens_qwen_reasoning(); },
      [](const Signs& s) { return has(s.name, "qwen3-") && has(s.name, "thinking-2507"); }},
     {&kQwen25, [](const Signs& s) { return s.qwen_tools() && has(s.jinja, "You are Qwen"); },
      [](const Signs& s) { return s.named("qwen2.5") && !has(s.name, "math"); }},
     // Qwen2.5-Math has another default message, and no format here.
     {&kQwen3Instruct, [](const Signs& s) { return s.qwen_tools() && has(s.jinja, "messages[0].role"); },
      [](const Signs& s) { return has(s.name, "qwen3-") && has(s.name, "instruct-2507"); }},
+    // Qwen1.5's default message has no full stop, and no format here.
     {&kQwen2,
      [](const Signs& s) {
-       return s.chatml() && !has(s.jinja, "tool") && has(s.jinja, "You are a helpful assistant");
+       return s.chatml() && !has(s.jinja, "tool") && has(s.jinja, "You are a helpful assistant.<|im_end|>");
      },
      [](const Signs& s) { return s.named("qwen2-"); }},
-    // What has a default message, tools or reasoning of its own is something else.
+    // What has a default message, tools, reasoning or a first token of its own is something else.
     {&kChatMl,
      [](const Signs& s) {
        return s.chatml() && !has(s.jinja, "tool") && !has(s.jinja, "You are") && !has(s.jinja, kThinkBegin) &&
-              !has(s.jinja, "<|im_sep|>");
+              !has(s.jinja, "<|im_sep|>") && !s.begins_text();
      },
      [](const Signs& s) { return has(s.name, "chatml"); }},
     {&kLlama31, [](const Signs& s) { return s.llama_roles() && has(s.jinja, "Cutting Knowledge Date"); },

@@ -69,6 +69,7 @@ const FORMATS = [
   })),
   { format: "qwen3-instruct", template: qwen3Instruct, tools: "text", definitions: "openai" },
   { format: "qwen3-thinking", template: qwen3Thinking, tools: "text", definitions: "openai" },
+  { format: "qwq", template: bundled("Qwen-QwQ-32B"), tools: "object", variables: { enable_thinking: true }, definitions: "openai" },
   { format: "llama-3", template: LLAMA3 },
   ...["3.1-8B", "3.2-3B", "3.3-70B"].map((size) => ({
     format: "llama-3.1", template: bundled(`meta-llama-Llama-${size}-Instruct`), tools: "object", oneCall: true, definitions: "openai",
@@ -111,7 +112,7 @@ for (const { format, template, tools, variables, thinking, definitions, oneCall 
       let [called, answered] = [0, 0];
       const forJinja = conversation.map(([role, content, toolCalls]) => ({
         // Qwen3's template wants text, an empty one too.
-        role, content: content ?? (format.startsWith("qwen") ? "" : null), ...(role === "tool" && { tool_call_id: ids[answered++] }),
+        role, content: content ?? (format.startsWith("qw") ? "" : null), ...(role === "tool" && { tool_call_id: ids[answered++] }),
         ...(toolCalls && {
           tool_calls: toolCalls.map((c) => ({ id: ids[called++], type: "function", function: { name: c.name, arguments: tools === "object" ? JSON.parse(c.arguments) : c.arguments } })),
         }),
