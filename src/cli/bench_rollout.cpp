@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/thread_pool.h"
 #include "cli/command.h"
+#include "cli/training_stage.h"
 #include "eval/tasks/task.h"
 #include "posttrain/rollout/rollout.h"
 
@@ -19,13 +20,14 @@ struct Options {
   int answers = 16;
   int max_tokens = 96;
   int threads = 0;
+  bool skip_bad_lines = false;
   std::vector<int> running = {1, 8, 64, 256};
   bool json = false;
 };
 
 void run(const Options& options) {
   const auto model = model::Transformer::load(options.model);
-  const auto task = eval::open_task(options.task);
+  const auto task = eval::open_task(options.task, {options.skip_bad_lines});
   const eval::PromptTemplate& how = eval::find_prompt_template(options.prompt_template);
   base::Json results = base::Json::array();
   if (!options.json) std::printf("%8s %10s %12s %10s\n", "at once", "answers", "tokens", "tokens/s");
@@ -72,6 +74,7 @@ void add_bench_rollout(CLI::App& bench) {
   command->add_option("--answers", options->answers, "answers to each")->check(CLI::PositiveNumber);
   command->add_option("--max-tokens", options->max_tokens, "of an answer")->check(CLI::PositiveNumber);
   command->add_option("--running", options->running, "how many answers share a step (several: one row each)");
+  add_skip_bad_lines(*command, options->skip_bad_lines, "");
   add_threads_option(*command, options->threads);
   command->add_flag("--json", options->json, "a JSON list");
   command->callback([options] { run(*options); });

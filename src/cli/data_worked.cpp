@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/training_stage.h"
 #include "posttrain/base_corpus.h"
 
 namespace hadal::cli {
@@ -12,6 +13,7 @@ void add_data_worked(CLI::App& data) {
     std::string recipe;
     std::string out;
     std::vector<std::string> overrides;
+    bool skip_bad_lines = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = add_command(
@@ -23,9 +25,11 @@ void add_data_worked(CLI::App& data) {
   command->add_option("--out", options->out, "output directory (default: the recipe's corpus.output)");
   command->add_option("--set", options->overrides, "section.key=value, over the recipe; repeatable")
       ->allow_extra_args(false);
+  add_skip_bad_lines(*command, options->skip_bad_lines, "corpus.skip_bad_lines");
   command->callback([options] {
     posttrain::BaseCorpusRecipe recipe =
         posttrain::load_base_corpus_recipe(options->recipe, options->overrides);
+    if (options->skip_bad_lines) recipe.skip_bad_lines = true;
     if (!options->out.empty()) recipe.output = options->out;
     const posttrain::BaseCorpusResult r = posttrain::build_base_corpus(recipe);
     std::printf(

@@ -24,9 +24,10 @@ train::TrainerOptions trainer_options(const std::string& run, int threads, bool 
   return options;
 }
 
-void add_skip_bad_lines(CLI::App& command, bool& value) {
-  command.add_flag("--skip-bad-lines", value,
-                   "of a jsonl task: leave them out, and count them (task.skip_bad_lines)");
+void add_skip_bad_lines(CLI::App& command, bool& value, const std::string& in_recipe) {
+  command.add_flag(
+      "--skip-bad-lines", value,
+      "of a jsonl task: leave them out, and count them" + (in_recipe.empty() ? "" : " (" + in_recipe + ")"));
 }
 
 void print_outcome(train::Outcome outcome, const std::string& run) {

@@ -21,8 +21,8 @@ void add_training_stage(CLI::App& app, const std::string& name, const std::strin
 train::TrainerOptions trainer_options(const std::string& run, int threads, bool quiet);
 // --out, or runs/<name of the recipe>.
 std::string run_directory(const std::string& out, const std::string& recipe);
-// --skip-bad-lines, of the stages whose tasks may be files; and what it sets in a recipe.
-void add_skip_bad_lines(CLI::App& command, bool& value);
+// --skip-bad-lines, of what takes tasks, which may be files; and what it sets in a stage's recipe.
+void add_skip_bad_lines(CLI::App& command, bool& value, const std::string& in_recipe = "task.skip_bad_lines");
 inline constexpr const char* kSkipBadLines = "task.skip_bad_lines=true";
 void print_outcome(train::Outcome outcome, const std::string& run);
 

@@ -97,6 +97,7 @@ BaseCorpusRecipe load_base_corpus_recipe(const std::string& path, const std::vec
   };
   r.output = t.require_string("output");
   r.task = t.get_string("task", r.task);
+  r.skip_bad_lines = t.get_bool("skip_bad_lines", r.skip_bad_lines);
   r.prompt_template = t.get_string("template", r.prompt_template);
   r.documents = whole("documents", r.documents, 2, int64_t{1} << 32);
   r.thinking = share("thinking", r.thinking);
@@ -110,7 +111,7 @@ BaseCorpusRecipe load_base_corpus_recipe(const std::string& path, const std::vec
 }
 
 BaseCorpusResult build_base_corpus(const BaseCorpusRecipe& recipe) {
-  const auto task = eval::open_task(recipe.task);
+  const auto task = eval::open_task(recipe.task, {recipe.skip_bad_lines});
   const eval::PromptTemplate& prompt = eval::find_prompt_template(recipe.prompt_template);
   std::vector<std::string> sample;
   for (int64_t i = 0; i < std::min(recipe.documents, kVocabularyDocuments); ++i) {

@@ -13,6 +13,7 @@ struct BaseCorpusRecipe {
   std::string output;                     // directory
   std::string task = "sums:4";            // eval/tasks/task.h
   std::string prompt_template = "brief";  // eval/tasks/prompt_template.h
+  bool skip_bad_lines = false;            // of a file of questions: leave them out, and count them
   int64_t documents = 100'000;
   double thinking = 0.1;     // share of documents that work the answer out
   double bare = 0.1;         // share that says the answer without tags; the rest says it in <answer> at once

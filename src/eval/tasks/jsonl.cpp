@@ -131,8 +131,11 @@ class JsonlTask : public Task {
   Problem problem(Split split, uint64_t seed, uint64_t index) const override {
     const std::vector<size_t>& of = side(split);
     if (of.empty()) {
-      throw_error(ErrorCode::kBadInput, "[task] {}: no question on the {} side of its {}; take --split all",
-                  path_, split_name(split), problems_.size());
+      throw_error(
+          ErrorCode::kBadInput,
+          "[task] {}: no question on the {} side of its {} (the text of a question decides its side); "
+          "add questions, or, for hadal eval, take --split all",
+          path_, split_name(split), problems_.size());
     }
     const uint64_t n = of.size();
     return problems_[of[shuffled(index % n, n, seed + index / n)]];
