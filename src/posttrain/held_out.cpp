@@ -14,15 +14,18 @@ namespace {
 constexpr uint64_t kSeed = 20'261'122;  // of questions and answers: not the run's, so that runs compare
 constexpr size_t kShown = 8;
 constexpr const char* kPass = "val_pass1";
+constexpr const char* kError = "val_error";
 
-// Every val_pass1 of a run's metrics, in order.
-std::vector<double> passes(const std::string& run) {
-  std::vector<double> out;
+// Every measurement of a run's metrics, in order.
+std::vector<HeldOut::Measurement> measurements(const std::string& run) {
+  std::vector<HeldOut::Measurement> out;
   const std::string path = run + "/metrics.jsonl";
   if (!base::file_exists(path)) return out;
   for (const base::Json& line : train::read_metrics(path)) {
-    if (const auto found = line.find(kPass); found != line.end() && found->is_number())
-      out.push_back(found->get<double>());
+    if (const auto failed = line.find(kError); failed != line.end() && failed->is_string())
+      out.push_back({{}, failed->get<std::string>()});
+    else if (const auto found = line.find(kPass); found != line.end() && found->is_number())
+      out.push_back({found->get<double>(), {}});
   }
   return out;
 }
@@ -64,34 +67,52 @@ void HeldOut::measure(base::Json& line) {
       }
     }
   }
-  line[kPass] = right / count;
-  newest_ = right / count;
-  line["val_format"] = formed / count;
-  line["val_length"] = tokens / count;
   std::filesystem::create_directories(run_ + "/samples");
   base::write_file_atomic(fmt::format("{}/samples/step-{:08}.txt", run_, line["step"].get<int64_t>()), shown);
+  line[kPass] = right / count;
+  line["val_format"] = formed / count;
+  line["val_length"] = tokens / count;
+  newest_ = Measurement{right / count, {}};
 }
 
 void HeldOut::try_to_measure(base::Json& line) {
   try {
-    measure(line);
+    try {
+      measure(line);
+    } catch (const std::filesystem::filesystem_error& e) {
+      throw_error(ErrorCode::kIo, "[train] {}", e.what());
+    }
   } catch (const Error& e) {
     if (e.code() == ErrorCode::kResource || e.code() == ErrorCode::kCancelled) throw;
     spdlog::warn("step {}: held-out questions could not be measured ({}); the run goes on",
                  line["step"].get<int64_t>(), e.what());
-    line["val_error"] = e.what();
+    line[kError] = e.what();
+    newest_ = Measurement{{}, e.what()};
   }
 }
 
-double HeldOut::newest() const {
+HeldOut::Measurement HeldOut::newest() const {
   if (newest_) return *newest_;
-  const std::vector<double> all = passes(run_);
-  return all.empty() ? 0 : all.back();
+  const std::vector<Measurement> all = measurements(run_);
+  return all.empty() ? Measurement{} : all.back();
 }
 
-double HeldOut::first() const {
-  const std::vector<double> all = passes(run_);
-  return all.empty() ? newest() : all.front();
+std::optional<double> HeldOut::first() const {
+  for (const Measurement& one : measurements(run_)) {
+    if (one.pass1) return one.pass1;
+  }
+  return newest().pass1;
+}
+
+void HeldOut::summarize(base::Json& summary) const {
+  const Measurement last = newest();
+  summary[kPass] = last.pass1 ? base::Json(*last.pass1) : base::Json();
+  if (!last.error.empty()) summary[kError] = last.error;
+}
+
+std::string HeldOut::shown() const {
+  const Measurement last = newest();
+  return last.pass1 ? fmt::format("{:.3f}", *last.pass1) : "not measured";
 }
 
 }  // namespace hadal::posttrain

@@ -28,16 +28,24 @@ class HeldOut {
   // The same while a run goes on: what goes wrong is told, and stands in the line as "val_error", and the run
   // goes on without the figure. Memory that is not there and a wish to stop are thrown on.
   void try_to_measure(base::Json& line);
-  // val_pass1 of the run's newest measurement and of its first, whichever process made them; 0: none yet.
-  double newest() const;
-  double first() const;
+
+  struct Measurement {
+    std::optional<double> pass1;  // none: it failed, or there was none yet
+    std::string error;            // why it failed
+  };
+  // The run's newest measurement, whichever process made it: of one that failed, no older figure.
+  Measurement newest() const;
+  std::optional<double> first() const;  // val_pass1 of the first that did not fail
+  // Sets the newest one's val_pass1 in a run's summary; null with val_error when it failed.
+  void summarize(base::Json& summary) const;
+  std::string shown() const;  // "0.250", or "not measured", for lines to read
 
  private:
   const HeldOutOptions options_;
   const eval::PromptTemplate& template_;
   const std::string run_;
   Rollout& rollout_;
-  std::optional<double> newest_;  // of this process
+  std::optional<Measurement> newest_;  // of this process
   std::vector<eval::Problem> problems_;
   std::vector<std::vector<text::TokenId>> prompts_;
 };

@@ -9,7 +9,6 @@
 #include "base/toml_reader.h"
 #include "posttrain/distill/trainer.h"
 #include "posttrain/grpo/trainer.h"
-#include "train/checkpoint.h"
 #include "train/stop_signal.h"
 
 namespace hadal::posttrain {
@@ -60,14 +59,15 @@ void refuse_changed(const PipelineStage& stage, const std::string& run) {
   }
 }
 
-// The questions of a stage that is done are those that its last checkpoint saw.
+// The questions of a stage that is done are those that its summary names; older summaries name none.
 void refuse_other_questions(const PipelineStage& stage, const std::string& run) {
-  const std::vector<std::string> checkpoints = train::list_checkpoints(run);
-  if (checkpoints.empty()) return;
+  const base::Json summary = base::read_json_file(run + "/summary.json");
+  const auto before = summary.find(train::kDataChecksum);
+  if (before == summary.end()) return;
   const auto open = [&](const auto& recipe) { return eval::open_task(recipe.task, {recipe.skip_bad_lines}); };
   const auto task = stage.kind == "grpo" ? open(load_grpo_recipe(stage.recipe, stage.set))
                                          : open(load_distill_recipe(stage.recipe, stage.set));
-  if (train::read_training_state(checkpoints.front()).dataset_checksum == task->checksum()) return;
+  if (*before == fmt::format("{:016x}", task->checksum())) return;
   throw_error(ErrorCode::kBadInput,
               "[r1] stage {} is done with other questions than {} holds now; use the old file or a new --out "
               "(or remove {} and the stages that build on it)",
@@ -111,6 +111,7 @@ train::Outcome run_pipeline(const std::vector<PipelineStage>& stages, const trai
     }
     train::TrainerOptions own = options;
     own.run = options.run + "/" + stage.name;
+    own.go_on = "the same command goes on";
     if (fs::exists(own.run + "/summary.json")) {
       refuse_changed(stage, own.run);
       refuse_other_questions(stage, own.run);

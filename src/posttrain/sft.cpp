@@ -56,6 +56,7 @@ class SftStage : public train::TrainingStage {
 
   void build() override {
     model_ = model::Transformer::load(recipe_.model);
+    plan_.recipe["model"]["path_digest"] = weights_digest(*model_);
     if (recipe_.lora) model_->add_adapters(recipe_.adapter, recipe_.seed);
     model_->enable_gradients();
     with_mtp_ = model_->config().num_nextn_predict_layers > 0 && recipe_.mtp_weight > 0;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -147,13 +148,20 @@ TrainingState read_training_state(const std::string& directory) {
                   json.at("format").dump(), kFormatVersion);
     }
     state.step = json.at("step").get<int64_t>();
-    state.updates = json.value("updates", state.step);  // checkpoints before it had one a step
+    state.recipe = json.at("recipe");
+    // Checkpoints before the key left no update out.
+    const int64_t a_step = state.recipe.is_object()
+                               ? state.recipe.value(Json::json_pointer("/data/minibatches"), int64_t{1})
+                               : 1;
+    if (a_step < 1 || state.step > std::numeric_limits<int64_t>::max() / a_step)
+      throw_error(ErrorCode::kBadInput, "[checkpoint] {}: step {} of {} minibatches", path, state.step,
+                  a_step);
+    state.updates = json.value("updates", state.step * a_step);
     state.tokens = json.at("tokens").get<int64_t>();
     state.position.epoch = json.at("position").at("epoch").get<int64_t>();
     state.position.piece = json.at("position").at("piece").get<int64_t>();
     state.position.offset = json.at("position").at("offset").get<int64_t>();
     state.dataset_checksum = std::stoull(json.at("dataset_xxh3").get<std::string>(), nullptr, 16);
-    state.recipe = json.at("recipe");
     expected = json.at("state_xxh3").get<std::string>();
   } catch (const Error&) {
     throw;

@@ -198,6 +198,7 @@ std::vector<std::string> compare_recipes(const Json& before, const Json& now) {
   const Json a = before.flatten();
   const Json b = now.flatten();
   std::vector<std::string> differences;
+  constexpr std::string_view kDigest = "_digest";
   const auto compare = [&](const std::string& key, const Json& x, const Json& y) {
     // The data is compared by its checksum elsewhere: its files may have moved, or lost a bad line.
     constexpr std::array kMayChange = {"/data/dataset", "/data/conversations", "/data/validation",
@@ -205,6 +206,13 @@ std::vector<std::string> compare_recipes(const Json& before, const Json& now) {
     const bool may_change = std::find(kMayChange.begin(), kMayChange.end(), key) != kMayChange.end();
     const bool fixed = key == "/seed" || key == "/optimizer/moments" || key.starts_with("/model/") ||
                        key.starts_with("/lora/") || (key.starts_with("/data/") && !may_change);
+    if (key.starts_with("/model/") && key.ends_with(kDigest)) {
+      throw_error(
+          ErrorCode::kBadInput,
+          "[train] {} holds another model than the one that this run began with ({}, now {}); put the old "
+          "one back or use a new --out",
+          key.substr(1, key.size() - 1 - kDigest.size()), x.dump(), y.dump());
+    }
     if (fixed) {
       throw_error(ErrorCode::kBadInput,
                   "[train] {} was {} when this run began and is {} now; use the old value or a new --out",
@@ -217,7 +225,8 @@ std::vector<std::string> compare_recipes(const Json& before, const Json& now) {
     if (other != value) compare(key, value, other);
   }
   for (const auto& [key, value] : b.items()) {
-    if (!a.contains(key)) compare(key, Json(), value);
+    // Checkpoints before there were digests have none.
+    if (!a.contains(key) && !key.ends_with(kDigest)) compare(key, Json(), value);
   }
   return differences;
 }

@@ -63,7 +63,8 @@ Recipe parse_recipe(const std::string& toml, const std::string& name,
 base::Json recipe_to_json(const Recipe& recipe);
 
 // Throws Error{kBadInput} when a run that began as `before` cannot go on as `now`: another model, other data,
-// another seed. Returns the other differences, one line each ("/optimizer/beta2: 0.95 -> 0.99").
+// another seed; "/model/NAME_digest" tells whether the files of a model are still the same. Returns the other
+// differences, one line each ("/optimizer/beta2: 0.95 -> 0.99").
 std::vector<std::string> compare_recipes(const base::Json& before, const base::Json& now);
 
 }  // namespace hadal::train

@@ -106,8 +106,8 @@ const figure = (label, value) => {
 const tail = key => { const y = (data.curves[key] || {}).y || []; return y.length ? y[y.length - 1] : undefined; };
 const validation = summary.val_bpb !== undefined ? summary.val_bpb : tail("val_bpb");
 for (const f of data.figures || []) {
-  const value = tail(f.key);
-  figure(f.label, value === undefined ? undefined : f.percent ? (100 * value).toFixed(1) + " %" : short(value));
+  const value = f.key in summary ? summary[f.key] : tail(f.key);
+  figure(f.label, value === null ? "not measured" : value === undefined ? undefined : f.percent ? (100 * value).toFixed(1) + " %" : short(value));
 }
 figure("Validation bits per byte", validation === undefined ? undefined : validation.toFixed(4));
 figure("Same, dialogues", summary.val_dialogues_bpb === undefined ? undefined : summary.val_dialogues_bpb.toFixed(4));

@@ -122,8 +122,8 @@ class Loop {
         timed_overhead([&] { write_report(options_.run, stage_.report()); });
       if (leave) {
         progress_.finish();
-        spdlog::info("signal {}: saved step {} of {}; continue with --resume", stop.received(), step,
-                     plan_.steps);
+        spdlog::info("signal {}: saved step {} of {}; {}", stop.received(), step, plan_.steps,
+                     options_.go_on);
         return Outcome::kStopped;
       }
     }
@@ -169,9 +169,10 @@ class Loop {
       } catch (const Error& e) {
         const std::vector<std::string> good = list_checkpoints(options_.run);
         throw_error(
-            e.code(), "[train] checkpoint of step {} failed: {}; {}; make room and continue with --resume",
-            state_.step, e.what(),
-            good.empty() ? std::string("there is no earlier checkpoint") : good.front() + " is still good");
+            e.code(), "[train] checkpoint of step {} failed: {}; {}; make room; then {}", state_.step,
+            e.what(),
+            good.empty() ? std::string("there is no earlier checkpoint") : good.front() + " is still good",
+            options_.go_on);
       }
       prune_checkpoints(options_.run, state_.step, plan_.checkpoints_kept);
       stage_.after_save(state_.step);
@@ -186,6 +187,7 @@ class Loop {
     timed_overhead([&] { summary = stage_.summary(pool_); });
     summary["steps"] = state_.step;
     summary["tokens"] = state_.tokens;
+    summary[kDataChecksum] = fmt::format("{:016x}", plan_.data_checksum);
     cost_->write("finished");
     summary["cost"] = cost_->json()["total"];
     base::write_file_atomic(options_.run + "/summary.json", base::dump_json(summary, 2) + "\n");

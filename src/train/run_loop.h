@@ -32,7 +32,11 @@ struct TrainerOptions {
   int threads = 1;
   double peak_flops_per_s = 0;  // measured FMA peak with these threads, for MFU; 0: not known
   ProgressLine::Mode progress = ProgressLine::Mode::kAuto;
+  std::string go_on = "continue with --resume";  // what a user does behind a stop or a failure
 };
+
+// In summary.json, 16 hex digits: the data that a run which is done was trained on (LoopPlan::data_checksum).
+inline constexpr const char* kDataChecksum = "data_xxh3";
 
 enum class Outcome { kFinished, kStopped };  // stopped: a signal asked for it, and the state is saved
 

@@ -9,6 +9,7 @@
 #include "posttrain/distill/trainer.h"
 #include "posttrain/pipeline.h"
 #include "support/temporary_folder.h"
+#include "train/checkpoint.h"
 #include "train/export_model.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
@@ -89,6 +90,35 @@ TEST_F(DistillTest, ResumingAFinishedRunKeepsItsFigures) {
   EXPECT_EQ(base::read_json_file(options.run + "/summary.json")["val_pass1"], 0.25);
 }
 
+TEST_F(DistillTest, ATeacherThatWasReplacedUnderItsNameIsRefused) {
+  const std::vector<std::string> set = {"samples.verified=false", "schedule.steps=2"};
+  train::TrainerOptions options;
+  options.run = folder_ / "run";
+  options.progress = train::ProgressLine::Mode::kQuiet;
+  run_distill(parse_distill_recipe(toml(), "distill.toml", set), options);
+  const std::string weights = folder_ / "teacher/model.safetensors";
+  std::string bytes = base::read_file(weights);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  test::spill(weights, bytes);
+  options.resume = true;
+  const auto longer =
+      parse_distill_recipe(toml(), "distill.toml", {"samples.verified=false", "schedule.steps=3"});
+  try {
+    run_distill(longer, options);
+    ADD_FAILURE() << "another teacher was taken";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("model/teacher holds another model"), std::string::npos) << e.what();
+  }
+  // A checkpoint from before there were digests goes on.
+  for (const std::string& checkpoint : train::list_checkpoints(options.run)) {
+    base::Json state = base::read_json_file(checkpoint + "/state/state.json");
+    EXPECT_EQ(state["recipe"]["model"].erase("teacher_digest"), 1u);
+    state["recipe"]["model"].erase("student_digest");
+    test::spill(checkpoint + "/state/state.json", base::dump_json(state));
+  }
+  EXPECT_EQ(run_distill(longer, options), train::Outcome::kFinished);
+}
+
 TEST_F(DistillTest, ATeacherWithAnotherTokenizerOfTheSameSizeIsRefused) {
   const std::string path = folder_ / "teacher/tokenizer.json";
   base::Json json = base::read_json_file(path);
@@ -140,6 +170,16 @@ TEST_F(DistillTest, APipelineGoesThroughItsStagesOnceAndReadsAllRecipesFirst) {
   EXPECT_TRUE(std::filesystem::exists(folder_ / "run/two/model/config.json"));
   EXPECT_EQ(run_pipeline(stages, options), train::Outcome::kFinished);
   EXPECT_EQ(std::filesystem::last_write_time(folder_ / "run/one/summary.json"), written);
+  // A stage that is done needs its checkpoints no more, and says what it was trained on without them.
+  for (const std::string& checkpoint : train::list_checkpoints(folder_ / "run/one"))
+    test::spill(checkpoint + "/state/state.safetensors", "damaged");
+  EXPECT_EQ(run_pipeline(stages, options), train::Outcome::kFinished);
+  base::Json summary = base::read_json_file(folder_ / "run/one/summary.json");
+  const base::Json whole = summary;
+  summary["data_xxh3"] = "0123456789abcdef";
+  test::spill(folder_ / "run/one/summary.json", base::dump_json(summary));
+  EXPECT_THROW(run_pipeline(stages, options), Error);
+  test::spill(folder_ / "run/one/summary.json", base::dump_json(whole));
   auto changed = stages;
   changed[0].set.push_back("samples.prompts=5");
   EXPECT_THROW(run_pipeline(changed, options), Error);

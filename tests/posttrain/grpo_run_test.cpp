@@ -146,6 +146,49 @@ TEST_F(GrpoRun, AMeasurementThatFailsOnTheWayDoesNotEndTheRun) {
   EXPECT_FALSE(lines[3].contains("val_error"));
   EXPECT_TRUE(lines[4].contains("val_pass1"));
   EXPECT_FALSE(lines[4].contains("val_error"));
+  EXPECT_EQ(base::read_json_file(folder_ / "run/summary.json")["val_pass1"], lines[4]["val_pass1"]);
+}
+
+// What could not be measured has no figure: not the older one, and not the one whose samples are missing.
+TEST_F(GrpoRun, ALastMeasurementThatFailsIsSaidInTheSummary) {
+  fs::create_directories(folder_ / "run/samples/step-00000004.txt/x");
+  const auto lines = run(recipe(), "run");
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_TRUE(lines[2].contains("val_pass1"));
+  for (const char* key : {"val_pass1", "val_format", "val_length"})
+    EXPECT_FALSE(lines[4].contains(key)) << key;
+  const auto check = [&] {
+    const Json summary = base::read_json_file(folder_ / "run/summary.json");
+    EXPECT_TRUE(summary.at("val_pass1").is_null()) << summary.dump();
+    EXPECT_EQ(summary.at("val_error"), lines[4]["val_error"]);
+    EXPECT_TRUE(summary.at("base_val_pass1").is_number());
+  };
+  check();
+  // A process that has measured nothing itself says the same.
+  train::TrainerOptions options;
+  options.run = folder_ / "run";
+  options.resume = true;
+  options.progress = train::ProgressLine::Mode::kQuiet;
+  EXPECT_EQ(run_grpo(recipe(), options), train::Outcome::kFinished);
+  check();
+}
+
+TEST_F(GrpoRun, ABaseThatWasReplacedUnderItsNameIsRefused) {
+  run(recipe(), "run");
+  const std::string weights = folder_ / "base/model.safetensors";
+  std::string bytes = base::read_file(weights);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  test::spill(weights, bytes);
+  train::TrainerOptions options;
+  options.run = folder_ / "run";
+  options.resume = true;
+  options.progress = train::ProgressLine::Mode::kQuiet;
+  try {
+    run_grpo(recipe({"schedule.steps=5"}), options);
+    ADD_FAILURE() << "another base was taken";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("model/base holds another model"), std::string::npos) << e.what();
+  }
 }
 
 }  // namespace

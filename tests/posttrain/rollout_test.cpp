@@ -133,7 +133,12 @@ TEST_F(RolloutTest, APromptThatDoesNotFitIsAnErrorAndTheRolloutGoesOn) {
   Rollout rollout(*model_, folder_.path(), {.context_tokens = 32});
   auto asked = prompts(2, 8);
   asked[1].resize(40, 5);
-  EXPECT_THROW(rollout.sample(asked, {.answers = 2, .max_tokens = 8}), Error);
+  try {
+    rollout.sample(asked, {.answers = 2, .max_tokens = 8});
+    ADD_FAILURE() << "it fits";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kBadInput) << e.what();
+  }
   asked.pop_back();
   EXPECT_EQ(rollout.sample(asked, {.answers = 2, .max_tokens = 8})[0].size(), 2u);
 }

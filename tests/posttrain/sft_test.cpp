@@ -139,6 +139,26 @@ TEST_F(Sft, ResumingGivesTheBitsOfAnUninterruptedRun) {
   }
 }
 
+TEST_F(Sft, AnAdapterGoesOnWithItsOwnBaseOnly) {
+  fs::copy(kNano, folder_ / "base");
+  const auto of = [&](int steps) {
+    return recipe({"model.path=\"" + (folder_ / "base") + "\"", "lora.rank=4",
+                   "schedule.steps=" + std::to_string(steps), "data.validation_fraction=0"});
+  };
+  fine_tune(of(2), options("error"));
+  EXPECT_EQ(fine_tune(of(3), options("error", true)), train::Outcome::kFinished);
+  const std::string weights = folder_ / "base/model.safetensors";
+  std::string changed = test::slurp(weights);
+  changed.back() = static_cast<char>(changed.back() ^ 1);
+  test::spill(weights, changed);
+  try {
+    fine_tune(of(4), options("error", true));
+    ADD_FAILURE() << "another base was taken";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("model/path holds another model"), std::string::npos) << e.what();
+  }
+}
+
 TEST_F(Sft, MicroBatchesChangeNothingButRounding) {
   fine_tune(recipe({"schedule.steps=3"}), options("one"));
   fine_tune(recipe({"schedule.steps=3", "data.micro_batches=4"}), options("four"));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "base/error.h"
 #include "train/tiny_model.h"
 
@@ -133,6 +135,25 @@ TEST(Checkpoint, EveryKindOfDamageIsNoticed) {
   EXPECT_NE(error_of(directory, b).find("step -1"), std::string::npos);
   test::spill(json, good_json);
   EXPECT_EQ(error_of(directory, b), "");
+}
+
+// Before `updates` was written, GRPO took as many as its recipe says at every step.
+TEST(Checkpoint, WithoutUpdatesEveryMinibatchWasOne) {
+  const test::TemporaryFolder run;
+  Training a(1);
+  TrainingState state = some_state();
+  const auto updates = [&](const base::Json& recipe) {
+    state.recipe = recipe;
+    save_checkpoint(run.path(), state, *a.model, *a.optimizer, {.tokenizer = "", .bf16 = false});
+    const std::string directory = list_checkpoints(run.path())[0];
+    base::Json json = base::read_json_file(directory + "/state/state.json");
+    EXPECT_EQ(json.erase("updates"), 1u);
+    test::spill(directory + "/state/state.json", json.dump());
+    return read_training_state(directory).updates;
+  };
+  EXPECT_EQ(updates({{"data", {{"minibatches", 4}}}}), 8);
+  EXPECT_EQ(updates({{"seed", 1}}), 2);
+  EXPECT_THROW(updates({{"data", {{"minibatches", std::numeric_limits<int64_t>::max()}}}}), Error);
 }
 
 TEST(Checkpoint, MomentsOfAnotherTypeAreAnError) {

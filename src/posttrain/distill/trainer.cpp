@@ -52,6 +52,8 @@ class Stage : public train::TrainingStage {
     teacher_ = model::Transformer::load(recipe_.teacher);
     input_.emplace(model::CheckpointInput::open(recipe_.student));
     student_ = model::Transformer::load(recipe_.student);
+    plan_.recipe["model"]["teacher_digest"] = weights_digest(*teacher_);
+    plan_.recipe["model"]["student_digest"] = weights_digest(*student_);
     check_tokenizers();
     student_->enable_gradients();
     optimizer_.emplace(*student_, recipe_.optimizer);
@@ -124,20 +126,21 @@ class Stage : public train::TrainingStage {
     const bool due = recipe_.eval_every_steps > 0 && step % recipe_.eval_every_steps == 0;
     if (due || step == recipe_.schedule.steps) held_out_->try_to_measure(line);
     if (options_.progress != train::ProgressLine::Mode::kQuiet) {
-      spdlog::info("step {}/{} loss {:.4f} accepted {:.2f} held-out {:.3f} {:.1f} s", step,
+      spdlog::info("step {}/{} loss {:.4f} accepted {:.2f} held-out {} {:.1f} s", step,
                    recipe_.schedule.steps, line["loss"].get<double>(), line["accepted"].get<double>(),
-                   held_out_->newest(), line["seconds"].get<double>());
+                   held_out_->shown(), line["seconds"].get<double>());
     }
-    return held_out_->newest();
+    return held_out_->newest().pass1.value_or(0);
   }
   void write_model(const std::string& directory) override {
     write_trained_model(directory, *input_, *student_, recipe_.checkpoint.weights == "bf16");
   }
   Json summary(base::ThreadPool& /*pool*/) override {
-    return {{"parameters", student_->parameter_count()},
-            {"seed", recipe_.seed},
-            {"bad_lines_skipped", task_->skipped()},
-            {"val_pass1", held_out_->newest()}};
+    Json summary = {{"parameters", student_->parameter_count()},
+                    {"seed", recipe_.seed},
+                    {"bad_lines_skipped", task_->skipped()}};
+    held_out_->summarize(summary);
+    return summary;
   }
   Json first_line(base::ThreadPool& /*pool*/) override {
     Json line = {{"step", 0}, {"tokens", 0}};

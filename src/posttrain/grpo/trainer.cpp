@@ -43,6 +43,7 @@ class Stage : public train::TrainingStage {
   void build() override {
     input_.emplace(model::CheckpointInput::open(recipe_.base));
     model_ = model::Transformer::load(recipe_.base);
+    plan_.recipe["model"]["base_digest"] = weights_digest(*model_);  // KL's reference, too
     model_->enable_gradients();
     optimizer_.emplace(*model_, recipe_.optimizer);
     rollout_.emplace(*model_, recipe_.base,
@@ -145,12 +146,12 @@ class Stage : public train::TrainingStage {
     const bool due = recipe_.eval_every_steps > 0 && step % recipe_.eval_every_steps == 0;
     if (due || step == recipe_.schedule.steps) held_out_->try_to_measure(line);
     if (options_.progress != train::ProgressLine::Mode::kQuiet) {
-      spdlog::info("step {}/{} reward {:.3f} held-out {:.3f} length {:.1f} entropy {:.3f} {:.1f} s", step,
-                   recipe_.schedule.steps, line["reward"].get<double>(), held_out_->newest(),
+      spdlog::info("step {}/{} reward {:.3f} held-out {} length {:.1f} entropy {:.3f} {:.1f} s", step,
+                   recipe_.schedule.steps, line["reward"].get<double>(), held_out_->shown(),
                    line["length"].get<double>(), line["entropy"].get<double>(),
                    line["seconds"].get<double>());
     }
-    return held_out_->newest();
+    return held_out_->newest().pass1.value_or(0);
   }
   void write_model(const std::string& directory) override {
     write_trained_model(directory, *input_, *model_, recipe_.checkpoint.weights == "bf16");
@@ -159,10 +160,11 @@ class Stage : public train::TrainingStage {
     Json summary = {{"parameters", model_->parameter_count()},
                     {"active_matmul_parameters", model_->config().active_matmul_parameters()},
                     {"seed", recipe_.seed},
-                    {"bad_lines_skipped", task_->skipped()},
-                    {"val_pass1", held_out_->newest()}};
-    summary["base_val_pass1"] = held_out_->first();
-    spdlog::info("finished: held-out pass@1 {:.3f}", held_out_->newest());
+                    {"bad_lines_skipped", task_->skipped()}};
+    held_out_->summarize(summary);
+    const std::optional<double> first = held_out_->first();
+    summary["base_val_pass1"] = first ? Json(*first) : Json();
+    spdlog::info("finished: held-out pass@1 {}", held_out_->shown());
     return summary;
   }
   Json first_line(base::ThreadPool& /*pool*/) override {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <new>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -22,6 +24,7 @@ struct Progress {
   std::condition_variable done;
   size_t left = 0;
   std::string error;
+  ErrorCode code = ErrorCode::kInternal;  // of the error
   RolloutCost cost;
 };
 
@@ -33,8 +36,13 @@ void take(const engine::Event& event, Answer& answer, Progress& progress) {
   answer.text += event.stop_string;
   answer.ended = *event.finish == engine::Finish::kStop;
   const std::lock_guard lock(progress.mutex);
-  if (!answer.ended && *event.finish != engine::Finish::kLength)
+  if (!answer.ended && *event.finish != engine::Finish::kLength) {
     progress.error = event.error.empty() ? "an answer was cancelled" : event.error;
+    // The engine tells a failed step in words.
+    progress.code = event.error.empty()                      ? ErrorCode::kCancelled
+                    : event.error == std::bad_alloc().what() ? ErrorCode::kResource
+                                                             : ErrorCode::kInternal;
+  }
   progress.cost.prompt_tokens += event.usage.prompt_tokens;
   progress.cost.cached_tokens += event.usage.cached_tokens;
   progress.cost.answer_tokens += event.usage.completion_tokens;
@@ -97,11 +105,11 @@ std::vector<std::vector<Answer>> Rollout::sample(std::span<const std::vector<tex
   progress.left = prompts.size() * static_cast<size_t>(options.answers);
   if (progress.left == 0) return answers;
   size_t submitted = 0;
-  std::string refused;
-  for (size_t p = 0; p < prompts.size() && refused.empty(); ++p) {
+  std::optional<Error> refused;
+  for (size_t p = 0; p < prompts.size() && !refused; ++p) {
     answers[p].resize(static_cast<size_t>(options.answers));
     const bool opened = opens_reasoning(prompts[p]);
-    for (int a = 0; a < options.answers && refused.empty(); ++a) {
+    for (int a = 0; a < options.answers && !refused; ++a) {
       engine::Request request;
       request.prompt = prompts[p];
       request.sampling.temperature = options.temperature;
@@ -117,7 +125,7 @@ std::vector<std::vector<Answer>> Rollout::sample(std::span<const std::vector<tex
                         [&answer, &progress](const engine::Event& event) { take(event, answer, progress); });
         ++submitted;
       } catch (const Error& e) {
-        refused = e.what();
+        refused = e;
       }
     }
   }
@@ -125,8 +133,8 @@ std::vector<std::vector<Answer>> Rollout::sample(std::span<const std::vector<tex
   // The events of what was submitted refer to this frame: all of them are waited for.
   progress.left -= prompts.size() * static_cast<size_t>(options.answers) - submitted;
   progress.done.wait(lock, [&] { return progress.left == 0; });
-  if (!refused.empty()) throw_error(ErrorCode::kBadInput, "[rollout] {}", refused);
-  if (!progress.error.empty()) throw_error(ErrorCode::kInternal, "[rollout] {}", progress.error);
+  if (refused) throw_error(refused->code(), "[rollout] {}", refused->what());
+  if (!progress.error.empty()) throw_error(progress.code, "[rollout] {}", progress.error);
   progress.cost.seconds = base::monotonic_seconds() - began;
   if (cost != nullptr) {
     cost->prompt_tokens += progress.cost.prompt_tokens;
