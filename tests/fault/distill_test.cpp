@@ -74,5 +74,15 @@ TEST_F(DistillFault, TheStagesOfR1GoOnWithinAndBetweenStages) {
   EXPECT_TRUE(file("within/rl/model/model.safetensors") == before);
 }
 
+// r1 has no --resume: what it says of going on is its own command.
+TEST_F(DistillFault, AStopOfR1NamesItsOwnCommand) {
+  test::Child child(r1("stopped"), folder_ / "output");
+  while (child.running() && lines("stopped/zero") < 3) test::sleep_ms(1);
+  child.kill(SIGTERM);
+  ASSERT_EQ(child.wait(), 0) << output();
+  EXPECT_NE(output().find("the same command goes on"), std::string::npos) << output();
+  EXPECT_EQ(output().find("--resume"), std::string::npos) << output();
+}
+
 }  // namespace
 }  // namespace hadal

@@ -158,6 +158,18 @@ TEST(ChatFormatLlama, Tools) {
   EXPECT_SAYS(error_of("llama-3.1", {{"system", "s"}, answer("a")}, {.tools = look()}),
               "message 1: tools stand");
   EXPECT_SAYS(error_of("llama-3.1", {}, {.tools = look()}), "message 0: tools stand");
+  // Text beside a call: dropped of the history, refused where it would be learned.
+  const std::vector<Message> beside{user("?"), calls("I look.", {{"1", "look", "{}"}})};
+  EXPECT_EQ(text_of("llama-3.1", beside),
+            text_of("llama-3.1", {user("?"), calls("", {{"1", "look", "{}"}})}));
+  const auto learn = [&](const Message& said) {
+    const auto tokenizer = tokenizer_for("llama-3.1");
+    return tokenizer->decode(render_answer(find_chat_format("llama-3.1"), *tokenizer,
+                                           std::vector<Message>{user("?"), said}, false));
+  };
+  EXPECT_THROW(learn(beside[1]), Error);
+  EXPECT_THROW(learn(calls("", {{"1", "look", "{}"}}, "Hm.")), Error);
+  EXPECT_EQ(learn(calls("\n", {{"1", "look", "{}"}})), "{\"name\": \"look\", \"parameters\": {}}<|eot_id|>");
 }
 
 TEST(ChatFormatQwen, IsFoundFromTheCheckpoint) {

@@ -44,6 +44,8 @@ const LLAMA3 = `{{ '<|begin_of_text|>' }}{% for m in messages %}{{ '<|start_head
 const QWEN3 = bundled("Qwen-Qwen3-0.6B");
 const qwen3Instruct = QWEN3.replace("{%- if '</think>' in message.content %}", "{%- if false %}").replace("loop.last or (not loop.last and reasoning_content)", "false");
 const qwen3Thinking = QWEN3.replace("{%- if enable_thinking is defined and enable_thinking is false %}", "{%- if true %}").replace("<think>\\n\\n</think>\\n\\n' }}", "<think>\\n' }}");
+// This Jinja's lstrip takes every blank, whatever it is asked for: it is left to what it is for.
+const QWQ = bundled("Qwen-QwQ-32B").replaceAll("{%- if not loop.last %}", "{%- if not loop.last and '</think>' in message.content %}");
 const FORMATS = [
   { format: "deepseek-v2", template: V2 },
   { format: "deepseek-v3", template: JSON.parse(readFileSync(deepseekPath.replace("tokenizer.json", "tokenizer_config.json"), "utf8")).chat_template, tools: "text" },
@@ -69,7 +71,7 @@ const FORMATS = [
   })),
   { format: "qwen3-instruct", template: qwen3Instruct, tools: "text", definitions: "openai" },
   { format: "qwen3-thinking", template: qwen3Thinking, tools: "text", definitions: "openai" },
-  { format: "qwq", template: bundled("Qwen-QwQ-32B"), tools: "object", variables: { enable_thinking: true }, definitions: "openai" },
+  { format: "qwq", template: QWQ, tools: "object", variables: { enable_thinking: true }, definitions: "openai" },
   { format: "llama-3", template: LLAMA3 },
   ...["3.1-8B", "3.2-3B", "3.3-70B"].map((size) => ({
     format: "llama-3.1", template: bundled(`meta-llama-Llama-${size}-Instruct`), tools: "object", oneCall: true, definitions: "openai",
