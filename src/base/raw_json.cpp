@@ -8,11 +8,15 @@ namespace hadal::base {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r\n";
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";  // which the parser passes over, too
 
 // Walks over JSON that was checked before: what is not as expected ends the walk.
 class Walker {
  public:
-  explicit Walker(std::string_view json) : rest_(json) { skip_blank(); }
+  explicit Walker(std::string_view json) : rest_(json) {
+    if (rest_.starts_with(kByteOrderMark)) rest_.remove_prefix(kByteOrderMark.size());
+    skip_blank();
+  }
 
   bool take(char c) {
     if (rest_.empty() || rest_[0] != c) return false;

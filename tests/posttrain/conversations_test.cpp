@@ -59,6 +59,7 @@ TEST(Conversations, KeysKeepTheirOrder) {
       R"(, {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": {"z":[1,{"y":2,"b":"}"}],"a":1}}}]}]})");
   EXPECT_EQ(c.tools[0].parameters, R"({"z":{"y":1,"b":2},"a":3})");
   EXPECT_EQ(c.messages[1].tool_calls[0].arguments, R"({"z": [1, {"y": 2, "b": "}"}], "a": 1})");
+  EXPECT_EQ(parse_conversation("\xEF\xBB\xBF" + talk(kUser + "," + kAnswer)).messages.size(), 2u);
   std::string many = "{";
   for (int i = 0; i < 1001; ++i) many += fmt::format("{}\"{}\": 0", i == 0 ? "" : ", ", i);
   EXPECT_NE(reason(talk(kUser +

@@ -30,6 +30,7 @@ TEST(RawJson, FindsMembersAsTheyWereWritten) {
   EXPECT_EQ(base::raw_member("{}", "a"), "");
   EXPECT_EQ(base::raw_member("[1]", "a"), "");
   EXPECT_EQ(base::raw_member("", "a"), "");
+  EXPECT_EQ(base::raw_member("\xEF\xBB\xBF{\"a\": 1}", "a"), "1");
 }
 
 TEST(RawJson, FindsElements) {
