@@ -108,7 +108,7 @@ for (const [name, start] of Object.entries(proxies)) {
     let said = '';
     proxy.stdout.on('data', (data) => (said += data));
     proxy.stderr.on('data', (data) => (said += data));
-    const url = `https://localhost:${port}`;
+    const url = `https://127.0.0.1:${port}`; // localhost may be ::1 first
     const stopped = new Set();
     try {
       await until(async () => {
