@@ -213,7 +213,7 @@ test('HTTPS: curl and Node, a stream, the protocol that was agreed on, old and p
   const { key, certificate } = makeCertificate('first');
   const secure = await startServer('--tls-cert', certificate, '--tls-key', key);
   assert.match(secure.url, /^https:/);
-  const url = `https://localhost:${secure.port}`;
+  const url = `https://127.0.0.1:${secure.port}`;
   const health = await curl('--cacert', certificate, '-w', '\n%{http_version}', `${url}/health`);
   assert.equal(health.code, 0, health.stderr);
   assert.match(health.stdout, /"status":"ok".*\n1\.1$/s);
@@ -224,7 +224,7 @@ test('HTTPS: curl and Node, a stream, the protocol that was agreed on, old and p
   assert.notEqual(old.code, 0);
   const untrusted = await curl(`${url}/health`);
   assert.equal(untrusted.code, 60);
-  const plain = await curl(`http://localhost:${secure.port}/health`);
+  const plain = await curl(`http://127.0.0.1:${secure.port}/health`);
   assert.match(plain.stdout, /use https:/);
 
   const agent = new https.Agent({ ca: execFileSync('cat', [certificate]), keepAlive: true, maxSockets: 1, ALPNProtocols: ['h2', 'http/1.1'] });
@@ -247,7 +247,7 @@ test('HTTPS: curl and Node, a stream, the protocol that was agreed on, old and p
   agent.destroy();
 
   // Hang-ups are seen through TLS as well.
-  const socket = (await import('node:tls')).connect({ port: secure.port, host: 'localhost', ca: execFileSync('cat', [certificate]) });
+  const socket = (await import('node:tls')).connect({ port: secure.port, host: '127.0.0.1', ca: execFileSync('cat', [certificate]) });
   await once(socket, 'secureConnect');
   const healthNow = async () => JSON.parse((await curl('--cacert', certificate, `${url}/health`)).stdout);
   const ask = () => socket.write(request(chat({ max_tokens: 4000, temperature: 1, stream: true })));
@@ -257,7 +257,7 @@ test('HTTPS: curl and Node, a stream, the protocol that was agreed on, old and p
   socket.destroy();
   await until(async () => (await healthNow()).requests_running === 0);
   // Bytes that are no handshake.
-  const noise = net.connect(secure.port, 'localhost');
+  const noise = net.connect(secure.port, '127.0.0.1');
   noise.on('error', () => {});
   noise.resume(); // reads, so that it sees the end
   noise.write('garbage garbage garbage garbage garbage\r\n\r\n');
@@ -269,7 +269,7 @@ test('SIGHUP reads the certificate again, and keeps the old one when the new one
   const { key, certificate } = makeCertificate('old');
   const next = makeCertificate('new');
   const secure = await startServer('--tls-cert', certificate, '--tls-key', key);
-  const subject = async () => /subject: CN=(\w+)/.exec((await curl('-vk', `https://localhost:${secure.port}/health`)).stderr)?.[1];
+  const subject = async () => /subject: CN=(\w+)/.exec((await curl('-vk', `https://127.0.0.1:${secure.port}/health`)).stderr)?.[1];
   assert.equal(await subject(), 'old');
   execFileSync('cp', [next.certificate, certificate]); // its key is still the old one's
   secure.child.kill('SIGHUP');
