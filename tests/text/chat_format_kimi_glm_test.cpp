@@ -2,54 +2,15 @@
 // tests/text/reference/chat.mjs compares them with the models' own templates.
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "text/chat/chat_format.h"
-#include "vocabularies.h"
+#include "conversation.h"
 
 namespace hadal::text {
 namespace {
 
-std::string text_of(std::string_view format, const std::vector<Message>& messages,
-                    const ChatOptions& options = {}) {
-  const auto& tokenizer = format.starts_with("glm") ? glm_tokenizer() : kimi_tokenizer();
-  return tokenizer->decode(render_prompt(find_chat_format(format), *tokenizer, messages, options).ids);
-}
-
 bool starts_in_reasoning(std::string_view format, const std::vector<Message>& messages,
                          const ChatOptions& options = {}) {
-  const auto& tokenizer = format.starts_with("glm") ? glm_tokenizer() : kimi_tokenizer();
+  const auto tokenizer = tokenizer_for(format);
   return render_prompt(find_chat_format(format), *tokenizer, messages, options).starts_in_reasoning;
-}
-
-std::string error_of(std::string_view format, const std::vector<Message>& messages,
-                     const ChatOptions& options = {}) {
-  try {
-    return "no error: " + text_of(format, messages, options);
-  } catch (const Error& e) {
-    return e.what();
-  }
-}
-
-#define EXPECT_SAYS(message, part) EXPECT_NE((message).find(part), std::string::npos) << (message)
-
-Message user(std::string text) { return {"user", std::move(text)}; }
-Message answer(std::string text, std::string reasoning = "") {
-  return {"assistant", std::move(text), std::move(reasoning)};
-}
-Message calls(std::string text, std::vector<ToolCall> tool_calls, std::string reasoning = "") {
-  Message message = answer(std::move(text), std::move(reasoning));
-  message.tool_calls = std::move(tool_calls);
-  return message;
-}
-Message result(std::string text, std::string id = "") {
-  Message message{"tool", std::move(text)};
-  message.tool_call_id = std::move(id);
-  return message;
-}
-Message prefix(std::string text, std::string reasoning = "") {
-  Message message = answer(std::move(text), std::move(reasoning));
-  message.prefix = true;
-  return message;
 }
 
 #define SYSTEM(text) "<|im_system|>system<|im_middle|>" text "<|im_end|>"

@@ -2,46 +2,11 @@
 // read; tests/text/reference/chat.mjs compares the prompts with the models' own templates.
 #include <gtest/gtest.h>
 
-#include "base/error.h"
-#include "text/chat/chat_format.h"
+#include "conversation.h"
 #include "text/output_parser.h"
-#include "vocabularies.h"
 
 namespace hadal::text {
 namespace {
-
-std::string text_of(std::string_view format, const std::vector<Message>& messages,
-                    const ChatOptions& options = {}) {
-  const auto tokenizer = tokenizer_for(format);
-  return tokenizer->decode(render_prompt(find_chat_format(format), *tokenizer, messages, options).ids);
-}
-
-std::string error_of(std::string_view format, const std::vector<Message>& messages,
-                     const ChatOptions& options = {}) {
-  try {
-    return "no error: " + text_of(format, messages, options);
-  } catch (const Error& e) {
-    return e.what();
-  }
-}
-
-#define EXPECT_SAYS(message, part) EXPECT_NE((message).find(part), std::string::npos) << (message)
-
-Message user(std::string text) { return {"user", std::move(text)}; }
-Message answer(std::string text, std::string reasoning = "") {
-  return {"assistant", std::move(text), std::move(reasoning)};
-}
-Message calls(std::string text, std::vector<ToolCall> tool_calls, std::string reasoning = "") {
-  Message message = answer(std::move(text), std::move(reasoning));
-  message.tool_calls = std::move(tool_calls);
-  return message;
-}
-Message result(std::string text) { return {"tool", std::move(text)}; }
-Message prefix(std::string text, std::string reasoning = "") {
-  Message message = answer(std::move(text), std::move(reasoning));
-  message.prefix = true;
-  return message;
-}
 
 #define TURN(role, text) "<|im_start|>" role "\n" text "<|im_end|>\n"
 #define ANSWER "<|im_start|>assistant\n"
