@@ -9,34 +9,18 @@
 #include <random>
 #include <sstream>
 
-#include "../train/tiny_run.h"
+#include "../posttrain/task_models.h"
 #include "base/json.h"
 #include "child.h"
-#include "model/transformer.h"
-#include "posttrain/base_corpus.h"
-#include "train/export_model.h"
-#include "train/recipe.h"
 
 namespace hadal::test {
 
 class TaskRunFault : public testing::Test {
  protected:
   // data/tokenizer.json of the task's characters.
-  void SetUp() override {
-    posttrain::BaseCorpusRecipe corpus;
-    corpus.output = folder_ / "data";
-    corpus.task = "sums:2";
-    corpus.documents = 300;
-    posttrain::build_base_corpus(corpus);
-  }
+  void SetUp() override { make_task_data(folder_ / "data", 300); }
   void make_model(const std::string& name, uint64_t seed) const {
-    const std::string tokenizer = folder_ / "data/tokenizer.json";
-    const int32_t ids = text::Tokenizer::load(tokenizer)->vocab_size();
-    const train::Recipe recipe = train::parse_recipe(tiny_recipe(folder_ / "data"), "tiny.toml",
-                                                     {fmt::format("model.vocab_size={}", ids)});
-    std::filesystem::create_directories(folder_ / name);
-    train::export_model(folder_ / name, *model::Transformer::create(recipe.model, seed, 0.1),
-                        {.tokenizer = tokenizer, .bf16 = false});
+    make_task_model(folder_ / "data", folder_ / name, seed, 0.1);
   }
   // Random rewards, so that every step has something to learn.
   std::string grpo_toml(const std::string& base) const {

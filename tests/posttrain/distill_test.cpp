@@ -5,16 +5,15 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "posttrain/base_corpus.h"
 #include "posttrain/distill/trainer.h"
 #include "posttrain/pipeline.h"
+#include "posttrain/task_models.h"
 #include "support/temporary_folder.h"
 #include "train/checkpoint.h"
 #include "train/export_model.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
 #include "train/stop_signal.h"
-#include "train/tiny_run.h"
 
 namespace hadal::posttrain {
 namespace {
@@ -23,21 +22,9 @@ namespace {
 class DistillTest : public testing::Test {
  protected:
   void SetUp() override {
-    BaseCorpusRecipe corpus;
-    corpus.output = folder_ / "data";
-    corpus.task = "sums:2";
-    corpus.documents = 200;
-    build_base_corpus(corpus);
-    const std::string tokenizer = corpus.output + "/tokenizer.json";
-    const int32_t ids = text::Tokenizer::load(tokenizer)->vocab_size();
-    for (const auto& [name, seed] : {std::pair{"teacher", 1}, {"student", 2}}) {
-      const train::Recipe recipe = train::parse_recipe(test::tiny_recipe(corpus.output), "tiny.toml",
-                                                       {fmt::format("model.vocab_size={}", ids)});
-      std::filesystem::create_directories(folder_ / name);
-      train::export_model(folder_ / name,
-                          *model::Transformer::create(recipe.model, static_cast<uint64_t>(seed), 0.3),
-                          {.tokenizer = tokenizer, .bf16 = false});
-    }
+    test::make_task_data(folder_ / "data", 200);
+    test::make_task_model(folder_ / "data", folder_ / "teacher", 1, 0.3);
+    test::make_task_model(folder_ / "data", folder_ / "student", 2, 0.3);
   }
 
   std::string toml() const {

@@ -7,15 +7,14 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "engine/engine.h"
-#include "posttrain/base_corpus.h"
 #include "posttrain/grpo/report_charts.h"
 #include "posttrain/grpo/trainer.h"
+#include "posttrain/task_models.h"
 #include "support/shell.h"
 #include "train/checkpoint.h"
 #include "train/export_model.h"
 #include "train/metrics.h"
 #include "train/recipe.h"
-#include "train/tiny_run.h"
 
 namespace hadal::posttrain {
 namespace {
@@ -26,18 +25,8 @@ using base::Json;
 class GrpoRun : public testing::Test {
  protected:
   void SetUp() override {
-    BaseCorpusRecipe corpus;
-    corpus.output = folder_ / "data";
-    corpus.task = "sums:2";
-    corpus.documents = 200;
-    build_base_corpus(corpus);
-    const std::string tokenizer = corpus.output + "/tokenizer.json";
-    const int32_t ids = text::Tokenizer::load(tokenizer)->vocab_size();
-    const train::Recipe recipe = train::parse_recipe(test::tiny_recipe(corpus.output), "tiny.toml",
-                                                     {fmt::format("model.vocab_size={}", ids)});
-    fs::create_directories(folder_ / "base");
-    train::export_model(folder_ / "base", *model::Transformer::create(recipe.model, 1, 0.1),
-                        {.tokenizer = tokenizer, .bf16 = false});
+    test::make_task_data(folder_ / "data", 200);
+    test::make_task_model(folder_ / "data", folder_ / "base", 1, 0.1);
   }
   GrpoRecipe recipe(const std::vector<std::string>& set = {}) const {
     const std::string toml =

@@ -106,27 +106,25 @@ bool runs_at_openai(std::string_view type) {
   return std::ranges::any_of(kHosted, [&](std::string_view hosted) { return type.starts_with(hosted); });
 }
 
+void add_function(const Fields& tool, std::string_view raw, std::vector<Tool>& tools) {
+  check_tool_type(tool, "function");
+  tools.push_back(read_function(tool, raw));
+}
+
 // A function, a namespace of functions, or a tool that is not for us.
 void read_tool(const Fields& tool, std::string_view raw, std::map<std::string, std::string>& namespaces,
                std::vector<Tool>& tools) {
   const std::string type = tool.string("type").value_or("function");
   if (runs_at_openai(type)) return;
-  if (type != "namespace") {
-    check_tool_type(tool, "function");
-    tools.push_back(read_function(tool, raw));
-    return;
-  }
+  if (type != "namespace") return add_function(tool, raw, tools);
   tool.required("name");
   const std::string name = *tool.string("name");
   check_word(name, kMaxFunctionNameBytes, tool.path("name"));
-  for (Tool& inner :
-       read_tool_list(tool, raw, [](const Fields&f, std::string_view text, std::vector<Tool>&inside) {
-         check_tool_type(f, "function");
-         inside.push_back(read_function(f, text));
-       })) {
-    if (!namespaces.emplace(inner.definition.name, name).second)
+  for (Tool& inner : read_tool_list(tool, raw, add_function)) {
+    if (!namespaces.emplace(inner.definition.name, name).second) {
       throw bad_value(tool.path("tools"),
                       fmt::format("\"{}\" is in another namespace, too", inner.definition.name));
+    }
     tools.push_back(std::move(inner));
   }
 }

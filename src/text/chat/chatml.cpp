@@ -12,22 +12,16 @@ constexpr ChatMlTurns kWithDefault = {.default_system = "You are a helpful assis
 
 }  // namespace
 
-const ChatFormat kChatMl = {
-    .name = "chatml",
-    .about = "plain ChatML",
-    .end_tokens = {kImEnd, kEndOfText},
-    .write = [](const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
-                const ChatOptions& options) { return write_chatml(kPlain, out, messages, options); },
-    .answer = [](const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
-                 bool in_reasoning) { write_chatml_answer(kPlain, out, messages, in_reasoning); }};
+const ChatFormat kChatMl = {.name = "chatml",
+                            .about = "plain ChatML",
+                            .end_tokens = {kImEnd, kEndOfText},
+                            .write = write_with<kPlain>,
+                            .answer = answer_with<kPlain>};
 
-const ChatFormat kQwen2 = {
-    .name = "qwen2",
-    .about = "Qwen2-Instruct",
-    .end_tokens = {kImEnd, kEndOfText},
-    .write = [](const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
-                const ChatOptions& options) { return write_chatml(kWithDefault, out, messages, options); },
-    .answer = [](const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
-                 bool in_reasoning) { write_chatml_answer(kWithDefault, out, messages, in_reasoning); }};
+const ChatFormat kQwen2 = {.name = "qwen2",
+                           .about = "Qwen2-Instruct",
+                           .end_tokens = {kImEnd, kEndOfText},
+                           .write = write_with<kWithDefault>,
+                           .answer = answer_with<kWithDefault>};
 
 }  // namespace hadal::text

@@ -26,4 +26,15 @@ bool write_chatml(const ChatMlTurns& turns, PromptWriter& out, std::span<const M
 void write_chatml_answer(const ChatMlTurns& turns, PromptWriter& out, std::span<const Message> messages,
                          bool in_reasoning);
 
+// The `write` and `answer` of a format with these turns.
+template <const ChatMlTurns& turns>
+bool write_with(const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
+                const ChatOptions& options) {
+  return write_chatml(turns, out, messages, options);
+}
+template <const ChatMlTurns& turns>
+void answer_with(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool in_reasoning) {
+  write_chatml_answer(turns, out, messages, in_reasoning);
+}
+
 }  // namespace hadal::text

@@ -11,22 +11,13 @@ namespace {
 constexpr ChatMlTurns kTurns = {.default_system =
                                     "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."};
 
-bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
-           const ChatOptions& options) {
-  return write_chatml(kTurns, out, messages, options);
-}
-
-void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool in_reasoning) {
-  write_chatml_answer(kTurns, out, messages, in_reasoning);
-}
-
 }  // namespace
 
 const ChatFormat kQwen25 = {.name = "qwen2.5",
                             .about = "Qwen2.5-Instruct, Qwen2.5-Coder-Instruct",
                             .tools = ToolSyntax::kJsonTagged,
                             .end_tokens = {kImEnd, kEndOfText},
-                            .write = write,
-                            .answer = answer};
+                            .write = write_with<kTurns>,
+                            .answer = answer_with<kTurns>};
 
 }  // namespace hadal::text

@@ -15,17 +15,6 @@ constexpr ChatMlTurns kNever = {};
 constexpr ChatMlTurns kAlways = {.thinks = true, .opens_reasoning = true};
 constexpr ChatMlTurns kOfQwQ = {.thinks = true, .opens_reasoning = true, .break_before_tools = true};
 
-template <const ChatMlTurns& turns>
-bool write(const ChatFormat&, PromptWriter& out, std::span<const Message> messages,
-           const ChatOptions& options) {
-  return write_chatml(turns, out, messages, options);
-}
-
-template <const ChatMlTurns& turns>
-void answer(const ChatFormat&, PromptWriter& out, std::span<const Message> messages, bool in_reasoning) {
-  write_chatml_answer(turns, out, messages, in_reasoning);
-}
-
 }  // namespace
 
 const ChatFormat kQwen3 = {.name = "qwen3",
@@ -35,15 +24,15 @@ const ChatFormat kQwen3 = {.name = "qwen3",
                            .thinking_by_default = true,
                            .thinking_switch = true,
                            .end_tokens = {kImEnd, kEndOfText},
-                           .write = write<kSwitch>,
-                           .answer = answer<kSwitch>};
+                           .write = write_with<kSwitch>,
+                           .answer = answer_with<kSwitch>};
 
 const ChatFormat kQwen3Instruct = {.name = "qwen3-instruct",
                                    .about = "Qwen3-Instruct-2507",
                                    .tools = ToolSyntax::kJsonTagged,
                                    .end_tokens = {kImEnd, kEndOfText},
-                                   .write = write<kNever>,
-                                   .answer = answer<kNever>};
+                                   .write = write_with<kNever>,
+                                   .answer = answer_with<kNever>};
 
 const ChatFormat kQwen3Thinking = {.name = "qwen3-thinking",
                                    .about = "Qwen3-Thinking-2507",
@@ -51,8 +40,8 @@ const ChatFormat kQwen3Thinking = {.name = "qwen3-thinking",
                                    .reasons = true,
                                    .thinking_by_default = true,
                                    .end_tokens = {kImEnd, kEndOfText},
-                                   .write = write<kAlways>,
-                                   .answer = answer<kAlways>};
+                                   .write = write_with<kAlways>,
+                                   .answer = answer_with<kAlways>};
 
 const ChatFormat kQwQ = {.name = "qwq",
                          .about = "QwQ-32B",
@@ -60,7 +49,7 @@ const ChatFormat kQwQ = {.name = "qwq",
                          .reasons = true,
                          .thinking_by_default = true,
                          .end_tokens = {kImEnd, kEndOfText},
-                         .write = write<kOfQwQ>,
-                         .answer = answer<kOfQwQ>};
+                         .write = write_with<kOfQwQ>,
+                         .answer = answer_with<kOfQwQ>};
 
 }  // namespace hadal::text
